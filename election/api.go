@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication/fabric"
 )
 

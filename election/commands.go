@@ -164,7 +164,7 @@ type AlterPartition struct {
 	LeaderEpoch    int32
 	PartitionEpoch int32
 	NewISR         []ISRMember
-	// Recovered is set when the leader reports LeaderRecoveryState RECOVERED.
+	// Recovering is set when the leader reports LeaderRecoveryState RECOVERING.
 	Recovering bool
 }
 
