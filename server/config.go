@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+
+	"github.com/minikafka/minikafka/election"
+	"github.com/minikafka/minikafka/replication"
+	"github.com/minikafka/minikafka/replication/fabric"
+)
+
+// Network is how brokers listen and clients reach them.
+type Network interface {
+	Listen(address string) (net.Listener, error)
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
+// Config configures one broker.
+type Config struct {
+	ID   int32
+	Rack string // "" means none
+	// Listen is the address to listen on; Advertise what clients are told, ""
+	// for the address listened on.
+	Listen, Advertise string
+	Network           Network
+	Fabric            *fabric.Fabric
+	Controllers       []int32
+	Holds             *replication.Holds
+	// Path is the broker's bbolt file.
+	Path      string
+	ClusterID string
+	// Static are the broker's static configs, by Kafka's names.
+	Static map[string]string
+	Timing Timing
+	Logger *slog.Logger
+}
+
+// Timing is every timer of a broker.
+type Timing struct {
+	Election    election.Timing
+	Replication replication.Timing
+}
+
+// Broker is one running broker, from Start to Crash, PowerOff or Shutdown; a
+// restart is a new Broker over the same file.
+type Broker struct{ broker }
+
+// Start opens the broker's file, listens, and joins the cluster. It returns
+// when the listener is open; [Broker.Ready] tells when the controller has
+// unfenced it. Errors name what to change: an address in use, a file in use.
+func Start(c Config) (*Broker, error) { return startBroker(c) }
+
+// Ready is closed once the broker is unfenced: clients can use it.
+func (b *Broker) Ready() <-chan struct{} { return b.ready() }
+
+// ID and Addr say who and where the broker is; Addr is what clients are told.
+func (b *Broker) ID() int32 { return b.id() }
+
+// Addr is the advertised host:port.
+func (b *Broker) Addr() string { return b.addr() }
+
+// ListenAddr is the host:port that is listened on.
+func (b *Broker) ListenAddr() string { return b.listenAddr() }
+
+// Crash ends the broker as the death of its process would: sockets are reset,
+// memory is gone, the file is as it was written. It returns when every goroutine
+// of the broker has ended.
+func (b *Broker) Crash() { b.end(endCrash) }
+
+// PowerOff is Crash, and all after the last sync is gone.
+func (b *Broker) PowerOff() { b.end(endPowerOff) }
+
+// Shutdown ends the broker in order: leaderships move first, until ctx ends.
+func (b *Broker) Shutdown(ctx context.Context) error { return b.shutdown(ctx) }
+
+// CloseClientConnections resets every client connection; the listener stays.
+func (b *Broker) CloseClientConnections() { b.closeClientConnections() }
+
+// Image is the newest metadata the broker has applied; nil before the first.
+func (b *Broker) Image() *election.Image { return b.image() }
+
+// Changed is closed at the next change of the broker's metadata image.
+func (b *Broker) Changed() <-chan struct{} { return b.changed() }
+
+// Manager gives access to the broker's replicas.
+func (b *Broker) Manager() *replication.Manager { return b.manager() }
+
+// Client is the broker's side of the controller.
+func (b *Broker) Client() *election.Client { return b.client() }
