@@ -1,0 +1,16 @@
+module github.com/minikafka/minikafka/integration
+
+go 1.26.0
+
+replace github.com/minikafka/minikafka => ../
+
+require (
+	github.com/twmb/franz-go v1.22.2
+	github.com/twmb/franz-go/pkg/kmsg v1.15.0
+	golang.org/x/sync v0.24.0
+)
+
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/pierrec/lz4/v4 v4.1.33 // indirect
+)

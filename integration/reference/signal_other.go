@@ -1,0 +1,15 @@
+//go:build !unix
+
+package reference
+
+import (
+	"os"
+	"syscall"
+)
+
+// canSignal says that processes can be paused.
+const canSignal = false
+
+func signals() (stop, pause, resume os.Signal) { return os.Kill, os.Kill, os.Kill }
+
+func childAttr() *syscall.SysProcAttr { return nil }
