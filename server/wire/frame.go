@@ -97,7 +97,7 @@ func readSize(conn io.Reader, limits Limits) (int, error) {
 func fill(conn io.Reader, buf []byte, n int) ([]byte, error) {
 	have := len(buf)
 	got, err := io.ReadFull(conn, buf[have:n])
-	if err == io.EOF && n > have { //nolint:errorlint // io.ReadFull returns it bare.
+	if err == io.EOF && n > have {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {

@@ -70,31 +70,9 @@ func randomRequest(r *rand.Rand, key, version int16) kmsg.Request {
 func fill(r *rand.Rand, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
-		if tags, ok := v.Addr().Interface().(*kmsg.Tags); ok {
-			for range r.IntN(3) {
-				tags.Set(100+r.Uint32N(1000), randomBytes(r))
-			}
-			return
-		}
-		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() {
-				fill(r, f)
-			}
-		}
+		fillStruct(r, v)
 	case reflect.Slice:
-		switch {
-		case r.IntN(6) == 0:
-			v.SetZero() // Null where that may be.
-		case v.Type().Elem().Kind() == reflect.Uint8:
-			v.SetBytes(randomBytes(r))
-		default:
-			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-			for range r.IntN(4) {
-				e := reflect.New(v.Type().Elem()).Elem()
-				fill(r, e)
-				v.Set(reflect.Append(v, e))
-			}
-		}
+		fillSlice(r, v)
 	case reflect.Pointer:
 		if r.IntN(4) > 0 {
 			v.Set(reflect.New(v.Type().Elem()))
@@ -114,6 +92,36 @@ func fill(r *rand.Rand, v reflect.Value) {
 		v.SetUint(uint64(uint8(r.Uint32())))
 	default:
 		v.SetInt(int64(int8(r.Uint32())))
+	}
+}
+
+func fillStruct(r *rand.Rand, v reflect.Value) {
+	if tags, ok := v.Addr().Interface().(*kmsg.Tags); ok {
+		for range r.IntN(3) {
+			tags.Set(100+r.Uint32N(1000), randomBytes(r))
+		}
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Field(i); f.CanSet() {
+			fill(r, f)
+		}
+	}
+}
+
+func fillSlice(r *rand.Rand, v reflect.Value) {
+	switch {
+	case r.IntN(6) == 0:
+		v.SetZero() // Null where that may be.
+	case v.Type().Elem().Kind() == reflect.Uint8:
+		v.SetBytes(randomBytes(r))
+	default:
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		for range r.IntN(4) {
+			e := reflect.New(v.Type().Elem()).Elem()
+			fill(r, e)
+			v.Set(reflect.Append(v, e))
+		}
 	}
 }
 
@@ -160,6 +168,7 @@ func memory(v reflect.Value) int {
 		if v.Len() > 1 {
 			n = v.Len()
 		}
+	default:
 	}
 	return n
 }

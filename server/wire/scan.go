@@ -79,6 +79,8 @@ func (w *walker) walk(fields []op) bool {
 			ok = w.opt(f, fields[i+1:i+1+int(f.body)])
 		case tags:
 			ok = w.tags(fields[i+1 : i+1+int(f.body)])
+		case tag:
+			panic("wire: a tagged field outside of tags")
 		}
 		if !ok {
 			return false
@@ -235,12 +237,10 @@ func content(known []op, tag uint32) []op {
 // as it says: Kafka reads on from where the content ends, kmsg from where the
 // size ends.
 func (w *walker) within(size int, fields []op) bool {
-	all, end := w.buf, w.pos+size
-	w.buf = all[:end]
+	end := w.pos + size
 	if !w.walk(fields) {
 		return false
 	}
-	w.buf = all
 	if w.pos != end {
 		return w.fail(ErrMalformed)
 	}

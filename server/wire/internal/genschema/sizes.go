@@ -25,6 +25,7 @@ func elementSizes() map[string]int {
 			for f := range t.Fields() {
 				visit(f.Type)
 			}
+		default:
 		}
 	}
 	for key := int16(0); key <= kmsg.MaxKey; key++ {

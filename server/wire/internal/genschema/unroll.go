@@ -286,8 +286,9 @@ func (u *unroller) cond(e ast.Expr) (bool, error) {
 		return v <= n, nil
 	case token.LSS:
 		return v < n, nil
+	default:
+		return false, fmt.Errorf("unknown condition: %s", text(e))
 	}
-	return false, fmt.Errorf("unknown condition: %s", text(e))
 }
 
 // tagLoop takes the loop over tagged fields of a struct that knows some.
