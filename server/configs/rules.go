@@ -1,0 +1,183 @@
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/minikafka/minikafka/election"
+)
+
+// Rules is the catalogue as the controller asks for it (election.ConfigRules).
+// Its errors carry Kafka's message and wrap an election sentinel.
+type Rules struct{}
+
+// ValidateTopic refuses names that no topic config has, and values that do not
+// fit (LogConfig.validate): election.ErrInvalidConfig.
+func (Rules) ValidateTopic(configs map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
+		c := Lookup(Topic, name)
+		if c == nil {
+			return invalid("Unknown topic config name: " + name)
+		}
+		if _, err := c.Parse(configs[name]); err != nil {
+			return invalid(err.Error())
+		}
+	}
+	return validateTopicTogether(BrokerValues{}.Topic(configs))
+}
+
+// validateTopicTogether checks what concerns more than one config.
+func validateTopicTogether(t TopicValues) error {
+	if least, most := t.Int("min.compaction.lag.ms"), t.Int("max.compaction.lag.ms"); least > most {
+		return invalid(fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)",
+			least, most))
+	}
+	if t.Bool("remote.storage.enable") {
+		return invalid("Tiered Storage functionality is disabled in the broker. " +
+			"Topic cannot be configured with remote log storage.")
+	}
+	return nil
+}
+
+// ValidateBroker accepts everything: a broker's configs were checked by the
+// broker that was asked ([Rules.CheckBrokerChange]), and Kafka's controller does
+// not look at them again (ControllerConfigurationValidator).
+func (Rules) ValidateBroker(map[string]string) error { return nil }
+
+// ValidateGroup refuses names that no group config has, and values that do not
+// fit (GroupConfigManager.validate): election.ErrInvalidConfig.
+func (Rules) ValidateGroup(configs map[string]string) error {
+	return validateNamed(Group, "group", configs)
+}
+
+// ValidateClientMetrics refuses unknown names, and values that do not fit
+// (ClientMetricsConfigs.validate).
+func (Rules) ValidateClientMetrics(configs map[string]string) error {
+	if err := validateNamed(ClientMetrics, "client metrics", configs); err != nil {
+		return err
+	}
+	if v, ok := configs["interval.ms"]; ok {
+		const least, most = 100, 3_600_000
+		if n, _ := strconv.Atoi(strings.TrimSpace(v)); n < least || n > most {
+			return refuse(election.ErrInvalidRequest,
+				fmt.Sprintf("Invalid value %s for interval.ms, interval must be between %d and %d", v, least, most))
+		}
+	}
+	return nil
+}
+
+func validateNamed(s Scope, what string, configs map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
+		c := Lookup(s, name)
+		if c == nil {
+			return refuse(election.ErrInvalidRequest, "Unknown "+what+" config name: "+name)
+		}
+		if _, err := c.Parse(configs[name]); err != nil {
+			return invalid(err.Error())
+		}
+	}
+	return nil
+}
+
+// IsList tells whether a config is a list, in any scope.
+func (Rules) IsList(name string) bool {
+	for _, s := range []Scope{Topic, Broker, Group, ClientMetrics} {
+		if c := Lookup(s, name); c != nil && c.Type == List {
+			return true
+		}
+	}
+	return false
+}
+
+// Default is the value of a topic's or broker's config when nothing sets it; ""
+// when Kafka's is null or there is no such config.
+func (Rules) Default(name string) string {
+	for _, s := range []Scope{Broker, Topic, Group, ClientMetrics} {
+		if c := Lookup(s, name); c != nil {
+			if c.Default == nil {
+				return ""
+			}
+			return *c.Default
+		}
+	}
+	return ""
+}
+
+// CheckBrokerChange checks the dynamic configs that a broker would have after a
+// change, as the broker does before it sends it to the controller
+// (DynamicBrokerConfig.validate): known configs must be dynamic, and have a
+// value that fits. Unknown ones are taken. one is set for the configs of one
+// broker, and not for those of all. Errors are election.ErrInvalidRequest.
+func (Rules) CheckBrokerChange(configs map[string]string, one bool) error {
+	var fixed, bare, each []string
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
+		c := Lookup(Broker, name)
+		switch base, listener := listenerConfig(name); {
+		case listener:
+			if b := Lookup(Broker, base); b != nil && b.Update == PerBroker {
+				each = append(each, name)
+			}
+		case c == nil:
+		case c.Update == ReadOnly:
+			fixed = append(fixed, name)
+		case strings.HasPrefix(name, "ssl."):
+			bare = append(bare, name)
+		case c.Update == PerBroker:
+			each = append(each, name)
+		}
+	}
+	switch {
+	case fixed != nil:
+		return refuseNames("Cannot update these configs dynamically", fixed)
+	case bare != nil:
+		return refuseNames("These security configs can be dynamically updated only per-listener using the listener prefix", bare)
+	}
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
+		base, _ := listenerConfig(name)
+		if c := Lookup(Broker, base); c != nil {
+			if _, err := c.Parse(configs[name]); err != nil {
+				return refuse(election.ErrInvalidRequest, err.Error())
+			}
+		}
+	}
+	if each != nil && !one {
+		return refuseNames("Cannot update these configs at default cluster level, broker id must be specified", each)
+	}
+	return nil
+}
+
+// CheckStatic checks what a broker shall be started with: values of known
+// configs must fit. Unknown names are taken, as Kafka takes them.
+func CheckStatic(configs map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
+		if c := Lookup(Broker, name); c != nil {
+			if _, err := c.Parse(configs[name]); err != nil {
+				return invalid(err.Error())
+			}
+		}
+	}
+	return nil
+}
+
+// listenerConfig takes the prefix listener.name.NAME. off a name.
+func listenerConfig(name string) (base string, ok bool) {
+	m := regexp.MustCompile(`^listener\.name\.[^.]*\.(.*)$`).FindStringSubmatch(name)
+	if m == nil {
+		return name, false
+	}
+	return m[1], true
+}
+
+func refuseNames(why string, names []string) error {
+	return refuse(election.ErrInvalidRequest, why+": ["+strings.Join(names, ", ")+"]")
+}
+
+func invalid(message string) error { return refuse(election.ErrInvalidConfig, message) }
+
+func refuse(sentinel error, message string) error {
+	return &election.Error{Err: sentinel, Message: message}
+}
