@@ -1,0 +1,55 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// api is one API key that the broker serves.
+type api struct {
+	key kmsg.Key
+	// min and max are the versions that ApiVersions offers; served is the lowest
+	// that is answered: Produce offers 0-2 for old librdkafka's sake and closes
+	// the connection on them, as Kafka does.
+	min, max, served int16
+	handle           handler
+}
+
+// handler answers a request. A nil response means that none is sent. An error
+// closes the connection without an answer; what went wrong with one topic or
+// partition goes into the response.
+type handler func(*request) (kmsg.Response, error)
+
+// serve makes an entry of the table from a function of the decoded request.
+func serve[Q kmsg.Request](key kmsg.Key, minVersion, maxVersion int16, f func(*request, Q) (kmsg.Response, error)) api {
+	return api{key, minVersion, maxVersion, minVersion, func(r *request) (kmsg.Response, error) {
+		return f(r, r.body.(Q))
+	}}
+}
+
+// apis is every API key that is served, with the versions that Apache Kafka
+// 4.4.0 offers. Dispatch and ApiVersions are made from it.
+func apis() []api {
+	all := []api{
+		serve(kmsg.ApiVersions, 0, 5, apiVersions),
+	}
+	slices.SortFunc(all, func(a, b api) int { return cmp.Compare(a.key, b.key) })
+	return all
+}
+
+// request is one request of a client, under way. It is used by one goroutine.
+type request struct {
+	// ctx ends with the client's connection or the broker.
+	ctx     context.Context //nolint:containedctx // The request is what lives as long as its context.
+	broker  *broker
+	key     kmsg.Key
+	version int16
+	// clientID is "" where the client sent null.
+	clientID string
+	// body is the decoded request, its version set. Bytes in it are the
+	// request's own: they may be kept.
+	body kmsg.Request
+}
