@@ -35,6 +35,7 @@ var (
 	ErrIneligibleReplica        = errors.New("election: ineligible replica")                // 107
 	ErrNewLeaderElected         = errors.New("election: new leader elected")                // 108
 	ErrInvalidFeature           = errors.New("election: feature update failed")             // 96
+	ErrPolicyViolation          = errors.New("election: policy violation")                  // 44
 	ErrBrokerNotRegistered      = errors.New("election: broker id is not registered")       // 102
 )
 

@@ -286,6 +286,21 @@ func (f *Fabric) Reachable(from, to Node) bool {
 	return f.ports[to] != nil && !f.blocked(from, to)
 }
 
+// Joined reports whether a node of this name is on the fabric, paused or cut off
+// as it may be. It tells a broken connection from a silent one.
+func (f *Fabric) Joined(n Node) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ports[n] != nil
+}
+
+// Paused reports whether the node's gate is closed.
+func (f *Fabric) Paused(n Node) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.paused[n]
+}
+
 // Changed is closed at the next join, leave, cut, heal, pause or resume.
 func (f *Fabric) Changed() <-chan struct{} {
 	f.mu.Lock()
