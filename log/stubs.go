@@ -42,6 +42,7 @@ func (p *partition) latestEpoch() (int32, int64)                  { return -1, -
 func (p *partition) offsetForTimestamp(int64) (TimestampOffset, bool, error) {
 	return TimestampOffset{}, false, errTodo
 }
+
 func (p *partition) maxTimestamp() (TimestampOffset, bool, error) {
 	return TimestampOffset{}, false, errTodo
 }

@@ -1,0 +1,129 @@
+package minikafka
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/minikafka/minikafka/replication/fabric"
+	"github.com/minikafka/minikafka/server"
+)
+
+// Node is a [Broker] or a [Controller].
+type Node interface {
+	fmt.Stringer
+	node() fabric.Node
+}
+
+// Broker is one broker of a cluster. It stays the same through crashes and
+// restarts.
+type Broker struct {
+	cluster *Cluster
+	place   *brokerNode
+}
+
+// Brokers are all brokers, in the order of the options, whether or not they run.
+func (c *Cluster) Brokers() []*Broker { return append([]*Broker(nil), c.brokers...) }
+
+// Broker finds a broker by its id; the test fails when there is none.
+func (c *Cluster) Broker(id int32) *Broker {
+	c.tb.Helper()
+	for _, b := range c.brokers {
+		if b.place.plan.id == id {
+			return b
+		}
+	}
+	c.check(fmt.Errorf("%w: broker %d", ErrUnknownNode, id))
+	return nil
+}
+
+// ID is the broker's id (node.id).
+func (b *Broker) ID() int32 { return b.place.plan.id }
+
+// Addr is the host:port that clients are told. It stays the same through
+// restarts.
+func (b *Broker) Addr() string { return b.place.address() }
+
+// State tells whether the broker runs, and if not, how it ended.
+func (b *Broker) State() State { return b.place.stateNow() }
+
+func (b *Broker) String() string    { return b.place.name.String() }
+func (b *Broker) node() fabric.Node { return b.place.name }
+
+// Crash ends the broker as the death of its process would: connections are
+// reset, memory is gone, its file is as it was written. It returns when it has
+// ended; the controller may take a moment longer to see it.
+func (b *Broker) Crash() { b.cluster.tb.Helper(); b.end(Crashed) }
+
+// PowerOff is [Broker.Crash], and all that was not yet synced is gone too: with
+// Kafka's default settings, which never sync by themselves, that may be all
+// since the broker was started.
+func (b *Broker) PowerOff() { b.cluster.tb.Helper(); b.end(PoweredOff) }
+
+// Shutdown ends the broker in order: its leaderships move first.
+func (b *Broker) Shutdown() { b.cluster.tb.Helper(); b.end(ShutDown) }
+
+func (b *Broker) end(how State) {
+	b.cluster.tb.Helper()
+	ctx, cancel := b.cluster.cluster.deadline()
+	defer cancel()
+	b.cluster.check(b.place.exclusive(ctx, func() error { return b.place.end(ctx, how) }))
+}
+
+// exclusive runs one verb at a time.
+func (p *place) exclusive(ctx context.Context, verb func() error) error {
+	done, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return verb()
+}
+
+// Restart starts the broker again, with its id, its address and its file. It
+// returns when clients can use it; or, when it is cut off from the active
+// controller and so cannot join, when it listens. The test fails when the
+// broker is running.
+func (b *Broker) Restart() {
+	b.cluster.tb.Helper()
+	c := b.cluster.cluster
+	ctx, cancel := c.deadline()
+	defer cancel()
+	var life *server.Broker
+	err := b.place.exclusive(ctx, func() (err error) {
+		life, err = b.place.start()
+		return err
+	})
+	if err == nil {
+		err = c.wait(ctx, b.String()+" in the cluster", func() bool {
+			return closed(life.Ready()) || b.place.running() != life || !c.reachesController(b.node())
+		})
+	}
+	b.cluster.check(err)
+}
+
+// reachesController tells whether there is an active controller that the node
+// can exchange messages with.
+func (c *cluster) reachesController(n fabric.Node) bool {
+	active := c.active()
+	return active != nil && c.fabric.Reachable(n, active.name) && c.fabric.Reachable(active.name, n)
+}
+
+// CloseClientConnections resets all connections of clients; they can connect
+// again at once.
+func (b *Broker) CloseClientConnections() {
+	b.cluster.tb.Helper()
+	life := b.place.running()
+	if life == nil {
+		b.cluster.check(fmt.Errorf("%w: %v", ErrNotRunning, b))
+	}
+	life.CloseClientConnections()
+}
+
+func closed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}

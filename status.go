@@ -1,0 +1,178 @@
+package minikafka
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/minikafka/minikafka/log"
+)
+
+// Status is the whole cluster at a glance. Its String is a table.
+type Status struct {
+	ClusterID   string             `json:"cluster_id"`
+	Controllers []ControllerStatus `json:"controllers"`
+	Brokers     []BrokerStatus     `json:"brokers"`
+	// Cut are the links between nodes that run and that no message passes.
+	Cut        []CutLink        `json:"cut,omitempty"`
+	Partitions []PartitionState `json:"partitions"`
+}
+
+// ControllerStatus is one controller.
+type ControllerStatus struct {
+	ID     int32 `json:"id"`
+	State  State `json:"state"`
+	Active bool  `json:"active"`
+}
+
+// BrokerStatus is one broker.
+type BrokerStatus struct {
+	ID    int32  `json:"id"`
+	Addr  string `json:"addr"`
+	Rack  string `json:"rack,omitempty"`
+	State State  `json:"state"`
+	// Registered tells whether the controller knows the broker, Fenced whether
+	// it keeps it from serving.
+	Registered bool  `json:"registered"`
+	Fenced     bool  `json:"fenced"`
+	Epoch      int64 `json:"epoch"`
+}
+
+// CutLink is a link that is cut one way.
+type CutLink struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Status tells the state of all nodes and partitions.
+func (c *Cluster) Status() Status { return c.cluster.status() }
+
+func (c *cluster) status() Status {
+	s := Status{ClusterID: c.id, Cut: c.cuts()}
+	active := c.active()
+	for _, n := range c.controllers {
+		s.Controllers = append(s.Controllers, ControllerStatus{ID: n.id, State: n.stateNow(), Active: n == active})
+	}
+	image := c.image()
+	for _, n := range c.brokers {
+		b := BrokerStatus{ID: n.plan.id, Addr: n.address(), Rack: n.plan.rack, State: n.stateNow(), Epoch: -1}
+		if image != nil && image.Brokers[b.ID] != nil {
+			r := image.Brokers[b.ID]
+			b.Registered, b.Fenced, b.Epoch = true, r.Fenced, r.Epoch
+		}
+		s.Brokers = append(s.Brokers, b)
+	}
+	if image == nil {
+		return s
+	}
+	for _, name := range slices.Sorted(maps.Keys(image.Topics)) {
+		t := image.Topics[name]
+		for i, p := range t.Partitions {
+			id := log.PartitionID{Topic: t.ID, Partition: int32(i)}
+			s.Partitions = append(s.Partitions, c.partitionState(name, id, p))
+		}
+	}
+	return s
+}
+
+// cuts are the links between nodes that run and that no message passes.
+func (c *cluster) cuts() []CutLink {
+	var up []int
+	nodes := c.nodes()
+	for i := range nodes {
+		if i < len(c.brokers) && c.brokers[i].running() != nil ||
+			i >= len(c.brokers) && c.controllers[i-len(c.brokers)].running() != nil {
+			up = append(up, i)
+		}
+	}
+	var cut []CutLink
+	for _, from := range up {
+		for _, to := range up {
+			if from != to && !c.fabric.Reachable(nodes[from], nodes[to]) {
+				cut = append(cut, CutLink{nodes[from].String(), nodes[to].String()})
+			}
+		}
+	}
+	return cut
+}
+
+// String is the status as a table to read.
+func (s Status) String() string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	for _, c := range s.Controllers {
+		role := string(c.State)
+		if c.Active {
+			role += ", active"
+		}
+		line(w, "controller %d\t%s", c.ID, role)
+	}
+	for _, b := range s.Brokers {
+		state := string(b.State)
+		if b.State == Running && b.Fenced {
+			state += ", fenced"
+		} else if b.State == Running && !b.Registered {
+			state += ", not registered"
+		}
+		rack := ""
+		if b.Rack != "" {
+			rack = "rack " + b.Rack
+		}
+		line(w, "broker %d\t%s\t%s\t%s", b.ID, state, b.Addr, rack)
+	}
+	_ = w.Flush() // a strings.Builder takes all
+	for _, l := range s.Cut {
+		line(&out, "no link from %s to %s", l.From, l.To)
+	}
+	if len(s.Partitions) > 0 {
+		s.writePartitions(&out)
+	}
+	return out.String()
+}
+
+func (s Status) writePartitions(out *strings.Builder) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line(w, "PARTITION\tLEADER\tEPOCH\tISR\tELR\tHW\tLOG ENDS")
+	for _, p := range s.Partitions {
+		leader := "none"
+		if p.Leader >= 0 {
+			leader = fmt.Sprint(p.Leader)
+		}
+		ends := make([]string, len(p.Logs))
+		for i, l := range p.Logs {
+			ends[i] = fmt.Sprintf("%d:%s", l.Broker, offset(l.LogEnd))
+		}
+		held := ""
+		if p.Held {
+			held = "  held"
+		}
+		line(w, "%s/%d\t%s\t%d\t%s\t%s\t%s\t%s%s", p.Topic, p.Partition, leader, p.LeaderEpoch,
+			ids(p.ISR), ids(p.ELR), offset(p.HighWatermark), strings.Join(ends, " "), held)
+	}
+	_ = w.Flush() // a strings.Builder takes all
+}
+
+func line(w interface{ Write([]byte) (int, error) }, format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\t ")
+	_, _ = fmt.Fprintln(w, text) // a strings.Builder takes all
+}
+
+func ids(list []int32) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	text := make([]string, len(list))
+	for i, id := range list {
+		text[i] = fmt.Sprint(id)
+	}
+	return strings.Join(text, ",")
+}
+
+func offset(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
