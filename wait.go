@@ -124,7 +124,7 @@ func (w *watch) changes() func(ctx context.Context) bool {
 		}
 	}
 	for _, n := range c.controllers {
-		if life, ok := any(n.running()).(interface{ Changed() <-chan struct{} }); ok && n.running() != nil {
+		if life := n.running(); life != nil {
 			sources = append(sources, life.Changed())
 		}
 	}

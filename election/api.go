@@ -109,6 +109,10 @@ func (c *Controller) Active() bool { return c.active() }
 // Image is the newest image this node has applied.
 func (c *Controller) Image() *Image { return c.image() }
 
+// Changed is closed when this node next applies an image, and when it becomes or
+// ceases to be the active controller.
+func (c *Controller) Changed() <-chan struct{} { return c.fsm.published.Load().changed }
+
 // Stop ends the node in order; Crash ends it as the death of its process.
 func (c *Controller) Stop() error  { return c.stop(false) }
 func (c *Controller) Crash() error { return c.stop(true) }

@@ -197,6 +197,7 @@ func (c *controller) begin() (end func()) {
 	return func() {
 		cancel()
 		c.reign.end()
+		c.fsm.touch()
 		c.fsm.pending.lost()
 		c.trans.newReign()
 		wg.Wait()

@@ -57,6 +57,17 @@ func (f *fsm) publish(m *Image) {
 	close(old.changed)
 }
 
+// touch wakes who waits for a newer image, without one.
+func (f *fsm) touch() {
+	for {
+		old := f.published.Load()
+		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
+			close(old.changed)
+			return
+		}
+	}
+}
+
 // Apply applies one entry; raft calls ApplyBatch.
 func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
