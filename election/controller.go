@@ -124,12 +124,22 @@ func (c *controller) run(fresh bool) error {
 		return fmt.Errorf("election: start controller %d: %w", c.cfg.ID, err)
 	}
 	c.wg.Go(c.watch)
-	// The only controller need not wait for anybody, and of new ones the first
-	// stands at once; its calls wait until the others have joined.
-	if len(c.cfg.Peers) == 1 || (fresh && c.cfg.ID == slices.Min(c.cfg.Peers)) {
+	if len(c.cfg.Peers) == 1 || c.standsFirst(fresh) {
 		c.trans.campaign()
 	}
 	return nil
+}
+
+// standsFirst tells whether this controller should stand for election without
+// waiting to hear of a leader: the first of new ones, and the first of a group
+// that starts again. Its requests wait until the others have joined.
+func (c *controller) standsFirst(fresh bool) bool {
+	if c.cfg.ID != slices.Min(c.cfg.Peers) {
+		return false
+	}
+	return fresh || !slices.ContainsFunc(c.cfg.Peers, func(id int32) bool {
+		return id != c.cfg.ID && c.cfg.Fabric.Joined(fabric.Controller(id))
+	})
 }
 
 func (c *controller) members() raft.Configuration {
@@ -171,7 +181,10 @@ func (c *controller) raftConfig() *raft.Config {
 func (c *controller) watch() {
 	end := func() {}
 	for {
+		left := c.cfg.Fabric.Changed()
+		c.replaceLeader()
 		select {
+		case <-left:
 		case won := <-c.notify:
 			end()
 			end = func() {}
@@ -180,6 +193,31 @@ func (c *controller) watch() {
 			}
 		case <-c.stopping:
 			end()
+			return
+		}
+	}
+}
+
+// replaceLeader stands for election at once when the active controller has left
+// the fabric, as its broken connection tells, and this is the first of those
+// that are left. Should this one's log be too short, another is elected in time.
+func (c *controller) replaceLeader() {
+	if !c.cfg.Timing.FenceOnDisconnect || len(c.cfg.Peers) == 1 || c.paused() {
+		return
+	}
+	leader, _ := c.raft.LeaderWithID()
+	if leader == "" || leader == c.trans.self {
+		return
+	}
+	to, err := node(leader)
+	if err != nil || c.cfg.Fabric.Joined(to) {
+		return
+	}
+	for _, id := range slices.Sorted(slices.Values(c.cfg.Peers)) {
+		if c.cfg.Fabric.Joined(fabric.Controller(id)) {
+			if id == c.cfg.ID {
+				c.trans.campaign()
+			}
 			return
 		}
 	}
