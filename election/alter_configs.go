@@ -102,15 +102,10 @@ func (e *edit) alterList(configs map[string]string, ch ConfigChange) string {
 
 // validOverrides checks what the overrides of a resource shall become.
 func (e *edit) validOverrides(r ConfigResource, old, next, asked map[string]string) error {
-	_, had := old[minISRConfig]
-	_, has := next[minISRConfig]
-	_, named := asked[minISRConfig]
-	switch {
-	case !e.elrOn() || !r.IsBroker:
-	case r.Broker >= 0 && (named || had != has):
-		return fail(ErrInvalidConfig, "Broker-level %s cannot be altered while ELR is enabled.", minISRConfig)
-	case r.Broker < 0 && !has && (named || had):
-		return fail(ErrInvalidConfig, "Cluster-level %s cannot be removed while ELR is enabled.", minISRConfig)
+	if e.elrOn() && r.IsBroker {
+		if err := validMinISR(r, old, next, asked); err != nil {
+			return err
+		}
 	}
 	for _, v := range next {
 		if len(v) > math.MaxInt16 {
@@ -119,13 +114,7 @@ func (e *edit) validOverrides(r ConfigResource, old, next, asked map[string]stri
 		}
 	}
 	if r.IsBroker {
-		if err := invalidConfig(e.rules.ValidateBroker(next)); err != nil {
-			return err
-		}
-		if r.Broker >= 0 && e.Brokers[r.Broker] == nil {
-			return fail(ErrBrokerNotRegistered, "No node with id %d found.", r.Broker)
-		}
-		return nil
+		return e.validBrokerConfigs(r.Broker, next)
 	}
 	if err := ValidateTopicName(r.Topic); err != nil {
 		return err
@@ -135,6 +124,32 @@ func (e *edit) validOverrides(r ConfigResource, old, next, asked map[string]stri
 	}
 	if e.Topics[r.Topic] == nil {
 		return fail(ErrUnknownTopicOrPartition, "The topic '%s' does not exist.", r.Topic)
+	}
+	return nil
+}
+
+// validMinISR keeps min.insync.replicas where the controller must know it: with
+// eligible leader replicas it is no broker's own, and the cluster has one
+// (isDisallowedBrokerMinIsrTransition, isDisallowedClusterMinIsrTransition).
+func validMinISR(r ConfigResource, old, next, asked map[string]string) error {
+	_, had := old[minISRConfig]
+	_, has := next[minISRConfig]
+	_, named := asked[minISRConfig]
+	switch {
+	case r.Broker >= 0 && (named || had != has):
+		return fail(ErrInvalidConfig, "Broker-level %s cannot be altered while ELR is enabled.", minISRConfig)
+	case r.Broker < 0 && !has && (named || had):
+		return fail(ErrInvalidConfig, "Cluster-level %s cannot be removed while ELR is enabled.", minISRConfig)
+	}
+	return nil
+}
+
+func (e *edit) validBrokerConfigs(broker int32, configs map[string]string) error {
+	if err := invalidConfig(e.rules.ValidateBroker(configs)); err != nil {
+		return err
+	}
+	if broker >= 0 && e.Brokers[broker] == nil {
+		return fail(ErrBrokerNotRegistered, "No node with id %d found.", broker)
 	}
 	return nil
 }

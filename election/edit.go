@@ -137,11 +137,6 @@ func (e *edit) setBrokerConfigs(broker int32, configs map[string]string) {
 // (ClusterControlManager.isActive).
 func (e *edit) active(id int32) bool { return e.Brokers[id].Alive() }
 
-// usable tells whether the broker can lead a partition it hosts.
-func (e *edit) usable(id int32, p log.PartitionID) bool {
-	return e.active(id) && !e.Offline[id].holds(p)
-}
-
 // sortedTopics lists the topics by name.
 func (e *edit) sortedTopics() []*Topic {
 	return slices.SortedFunc(maps.Values(e.Topics), func(a, b *Topic) int {

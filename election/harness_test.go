@@ -49,7 +49,7 @@ func (catalogue) IsList(name string) bool { return name == "cleanup.policy" }
 func (c catalogue) ValidateTopic(configs map[string]string) error {
 	for name, value := range configs {
 		if c.Default(name) == "" && name != "retention.ms" {
-			return fmt.Errorf("Unknown topic config name: %s", name) //nolint:staticcheck // Kafka's words.
+			return fmt.Errorf("Unknown topic config name: %s", name)
 		}
 		if name == "min.insync.replicas" {
 			if n, err := strconv.Atoi(value); err != nil || n < 1 {
@@ -86,7 +86,7 @@ type broker struct {
 
 func newCluster(t *testing.T, timing election.Timing, controllers ...int32) *cluster {
 	t.Helper()
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if os.Getenv("MINIKAFKA_LOG") != "" {
 		out = t.Output()
 	}

@@ -25,8 +25,9 @@ func (c *UpdateFeatures) apply(e *edit) (any, error) {
 	next := cloned(e.Features)
 	results := map[string]error{}
 	for _, u := range c.Updates {
-		if err := validUpdate(e.Features[u.Name], u); err != nil {
-			return nil, fail(ErrInvalidUpdateVersion, "The update failed for all features since the following feature had an error: %s", err)
+		if why := refused(e.Features[u.Name], u); why != "" {
+			return nil, fail(ErrInvalidUpdateVersion, "The update failed for all features since the following feature had an error: "+
+				"Invalid update version %d for feature %s. %s", u.Level, u.Name, why)
 		}
 		results[u.Name] = nil
 		if u.Level == 0 {
@@ -46,29 +47,34 @@ func (c *UpdateFeatures) apply(e *edit) (any, error) {
 	return results, nil
 }
 
-// validUpdate checks one update.
-func validUpdate(now int16, u FeatureUpdate) error {
+// refused says why a feature may not go from its level to the update's, or "".
+func refused(now int16, u FeatureUpdate) string {
 	supported, known := SupportedFeatures()[u.Name]
-	why := ""
 	switch {
 	case u.UpgradeType < upgradeOnly || u.UpgradeType > unsafeDowngrade:
-		why = "The controller does not support the given upgrade type."
+		return "The controller does not support the given upgrade type."
 	case u.Level < 0:
-		why = "A feature version cannot be less than 0."
+		return "A feature version cannot be less than 0."
 	case !known:
-		why = "Local controller does not support this feature."
+		return "Local controller does not support this feature."
 	case u.Level < supported.Min || u.Level > supported.Max:
-		why = fmt.Sprintf("Local controller only supports versions %d-%d", supported.Min, supported.Max)
-	case u.Level < now && u.UpgradeType == upgradeOnly:
-		why = "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade."
+		return fmt.Sprintf("Local controller only supports versions %d-%d", supported.Min, supported.Max)
+	case u.Level < now:
+		return refusedDowngrade(u)
 	case u.Level > now && u.UpgradeType >= safeDowngrade:
-		why = "Can't downgrade to a newer version."
-	case u.Level < now && u.Name == metadataFeature:
-		why = "Refusing to perform the requested downgrade because it might delete metadata information."
-	case u.Level < now && u.Name == raftFeature:
-		why = "Can't downgrade the version of this feature."
-	default:
-		return nil
+		return "Can't downgrade to a newer version."
 	}
-	return fmt.Errorf("Invalid update version %d for feature %s. %s", u.Level, u.Name, why) //nolint:staticcheck // Kafka's words, for the client.
+	return ""
+}
+
+func refusedDowngrade(u FeatureUpdate) string {
+	switch {
+	case u.UpgradeType == upgradeOnly:
+		return "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade."
+	case u.Name == metadataFeature:
+		return "Refusing to perform the requested downgrade because it might delete metadata information."
+	case u.Name == raftFeature:
+		return "Can't downgrade the version of this feature."
+	}
+	return ""
 }
