@@ -23,7 +23,7 @@ func (c *Config) Parse(value string) (string, error) {
 }
 
 func (c *Config) invalid(value, why string) error {
-	return fmt.Errorf("Invalid value %s for configuration %s: %s", value, c.Name, why) //nolint:staticcheck,revive // Kafka's words.
+	return fmt.Errorf("Invalid value %s for configuration %s: %s", value, c.Name, why) //nolint:staticcheck // Kafka's words.
 }
 
 func parseType(c *Config, value string) (string, error) {

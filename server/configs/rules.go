@@ -113,21 +113,17 @@ func (Rules) Default(name string) string {
 // value that fits. Unknown ones are taken. one is set for the configs of one
 // broker, and not for those of all. Errors are election.ErrInvalidRequest.
 func (Rules) CheckBrokerChange(configs map[string]string, one bool) error {
+	names := slices.Sorted(maps.Keys(configs))
 	var fixed, bare, each []string
-	for _, name := range slices.Sorted(maps.Keys(configs)) {
-		c := Lookup(Broker, name)
-		switch base, listener := listenerConfig(name); {
-		case listener:
-			if b := Lookup(Broker, base); b != nil && b.Update == PerBroker {
-				each = append(each, name)
-			}
-		case c == nil:
-		case c.Update == ReadOnly:
+	for _, name := range names {
+		switch dynamics(name) {
+		case neverDynamic:
 			fixed = append(fixed, name)
-		case strings.HasPrefix(name, "ssl."):
+		case byListener:
 			bare = append(bare, name)
-		case c.Update == PerBroker:
+		case byBroker:
 			each = append(each, name)
+		case freelyDynamic:
 		}
 	}
 	switch {
@@ -136,7 +132,7 @@ func (Rules) CheckBrokerChange(configs map[string]string, one bool) error {
 	case bare != nil:
 		return refuseNames("These security configs can be dynamically updated only per-listener using the listener prefix", bare)
 	}
-	for _, name := range slices.Sorted(maps.Keys(configs)) {
+	for _, name := range names {
 		base, _ := listenerConfig(name)
 		if c := Lookup(Broker, base); c != nil {
 			if _, err := c.Parse(configs[name]); err != nil {
@@ -148,6 +144,37 @@ func (Rules) CheckBrokerChange(configs map[string]string, one bool) error {
 		return refuseNames("Cannot update these configs at default cluster level, broker id must be specified", each)
 	}
 	return nil
+}
+
+// dynamic says how a broker config may be changed dynamically.
+type dynamic int
+
+const (
+	freelyDynamic dynamic = iota
+	byBroker              // not for all brokers at once
+	byListener            // only with the prefix of a listener
+	neverDynamic
+)
+
+func dynamics(name string) dynamic {
+	base, listener := listenerConfig(name)
+	c := Lookup(Broker, base)
+	switch {
+	case c == nil:
+		return freelyDynamic
+	case listener:
+		if c.Update == PerBroker {
+			return byBroker
+		}
+		return freelyDynamic
+	case c.Update == ReadOnly:
+		return neverDynamic
+	case strings.HasPrefix(name, "ssl."):
+		return byListener
+	case c.Update == PerBroker:
+		return byBroker
+	}
+	return freelyDynamic
 }
 
 // CheckStatic checks what a broker shall be started with: values of known
