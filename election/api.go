@@ -181,3 +181,9 @@ func (c *Client) Stop() { c.stop() }
 // It retries other controllers for Timing.ForwardTimeout, then ErrTimedOut.
 // Commands and their results are in commands.go.
 func (c *Client) Do(ctx context.Context, cmd Command) (any, error) { return c.do(ctx, cmd) }
+
+// Settle returns when the metadata of the moment of the call is in force: on
+// every broker that leads a partition of the topics, and on the other live ones
+// unless they take long. Commands are applied before Do returns; their effects
+// reach the brokers a little later, and this waits for them.
+func (c *Client) Settle(ctx context.Context, topics []string) error { return c.settle(ctx, topics) }

@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,21 +23,13 @@ type adminAPI struct {
 	image func() *election.Image
 	// do runs a command at the active controller; *election.Client has it.
 	do func(context.Context, election.Command) (any, error)
-	// settle returns when what a command has changed is in force on the brokers
-	// that clients reach, or ctx ends.
-	settle func(ctx context.Context, c change)
+	// settle waits until what has been changed is in force, on the topics'
+	// leaders above all.
+	settle func(ctx context.Context, topics []string)
 	// static are the configs the broker was started with, its id, rack and
 	// listeners among them.
 	static  map[string]string
 	loggers *loggers
-}
-
-// change says what a command has changed, for adminAPI.settle.
-type change struct {
-	// index is the metadata index to reach; 0 when the command did not tell it.
-	index uint64
-	// topics whose leaders must serve before the answer goes out.
-	topics []string
 }
 
 // apiError is a code with its message, as it goes into an answer.
@@ -55,12 +50,11 @@ func toAPIError(err error) apiError {
 	if err == nil {
 		return apiError{}
 	}
-	code := adminErrorCode(err)
-	var told *election.Error
-	if code == kerr.UnknownServerError.Code || !errors.As(err, &told) || told.Message == "" {
+	code := errorCode(err)
+	if code == kerr.UnknownServerError.Code {
 		return apiError{code: code}
 	}
-	return apiError{code: code, message: &told.Message}
+	return apiError{code: code, message: errorMessage(err)}
 }
 
 // orDefault fills in the code's own message (ApiError(Errors)).
@@ -91,6 +85,49 @@ func result[T any](ctx context.Context, a *adminAPI, c election.Command) (T, err
 var errUnknownOp = errors.New("server: unknown config operation")
 
 var errUnexpectedResult = errors.New("server: the controller answered with another type")
+
+// admin are the broker's admin requests.
+func (b *broker) admin() *adminAPI {
+	return &adminAPI{
+		broker: b.config.ID, image: b.image, do: b.do, settle: b.settle,
+		static: b.told(), loggers: &b.loggers,
+	}
+}
+
+// told are the static configs as a client is told them: with those that say
+// which broker it is, and where, as Kafka's have them in server.properties.
+func (b *broker) told() map[string]string {
+	all := map[string]string{
+		"node.id":                        strconv.Itoa(int(b.config.ID)),
+		"broker.id":                      strconv.Itoa(int(b.config.ID)),
+		"process.roles":                  "broker",
+		"listeners":                      "PLAINTEXT://" + b.listenAddr(),
+		"advertised.listeners":           "PLAINTEXT://" + b.addr(),
+		"inter.broker.listener.name":     "PLAINTEXT",
+		"controller.listener.names":      "CONTROLLER",
+		"listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+		"log.dirs":                       filepath.Dir(b.config.Path),
+	}
+	if b.config.Rack != "" {
+		all["broker.rack"] = b.config.Rack
+	}
+	maps.Copy(all, b.config.Static)
+	return all
+}
+
+// settleLimit bounds the wait for a change to be in force where the request has
+// no timeout of its own.
+const settleLimit = 30 * time.Second
+
+// settle waits until what commands have changed is in force on the brokers: a
+// client that goes on at once finds it. Kafka does not wait.
+func (b *broker) settle(ctx context.Context, topics []string) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	if err := b.election.Settle(ctx, topics); err != nil {
+		b.logger.Debug("answering before a change is in force everywhere", "topics", topics, "error", err)
+	}
+}
 
 // withTimeout bounds a request's work by the timeout it carries (ms).
 func withTimeout(ctx context.Context, timeoutMs int32) (context.Context, context.CancelFunc) {

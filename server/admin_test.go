@@ -16,7 +16,7 @@ import (
 type adminFake struct {
 	*adminAPI
 	asked   []election.Command
-	settled []change
+	settled [][]string
 }
 
 func newAdminFake(answer func(election.Command) (any, error)) *adminFake {
@@ -43,9 +43,9 @@ func newAdminFake(answer func(election.Command) (any, error)) *adminFake {
 			f.asked = append(f.asked, c)
 			return answer(c)
 		},
-		settle:  func(_ context.Context, c change) { f.settled = append(f.settled, c) },
+		settle:  func(_ context.Context, topics []string) { f.settled = append(f.settled, topics) },
 		static:  map[string]string{"node.id": "1"},
-		loggers: newLoggers(),
+		loggers: &loggers{},
 	}
 	return f
 }
@@ -118,7 +118,7 @@ func TestCreateTopicsRequest(t *testing.T) {
 		"twice 42 Duplicate topic name.",
 		"__cluster_metadata 42 Creation of internal topic __cluster_metadata is prohibited.",
 	})
-	if len(f.settled) != 1 || f.settled[0].index != 17 || f.settled[0].topics[0] != "new" {
+	if fmt.Sprint(f.settled) != "[[new]]" {
 		t.Errorf("waited for %+v", f.settled)
 	}
 }

@@ -13,6 +13,10 @@ import (
 // The given configs become all that the resource has; IncrementalAlterConfigs
 // is the newer way. It does not reach loggers.
 
+func alterConfigs(r *request, q *kmsg.AlterConfigsRequest) (kmsg.Response, error) {
+	return r.broker.admin().alterConfigs(r.ctx, q), nil
+}
+
 func (a *adminAPI) alterConfigs(ctx context.Context, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
 	alterations := make([]alteration, 0, len(req.Resources))

@@ -55,14 +55,18 @@ func (a *adminAPI) alter(ctx context.Context, alterations []alteration, o alterO
 	}
 	results, err := result[[]error](ctx, a, &command)
 	made := false
+	var topics []string
 	for n, i := range sent {
 		if errs[i] = err; err == nil {
 			errs[i] = results[n]
-			made = made || results[n] == nil
+		}
+		if errs[i] == nil {
+			made = true
+			topics = append(topics, command.Resources[n].Resource.Topic)
 		}
 	}
 	if made && !o.validateOnly {
-		a.settle(ctx, change{})
+		a.settle(ctx, topics)
 	}
 	return errs
 }

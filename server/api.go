@@ -35,6 +35,14 @@ func serve[Q kmsg.Request](key kmsg.Key, minVersion, maxVersion int16, f func(*r
 func apis() []api {
 	all := []api{
 		serve(kmsg.ApiVersions, 0, 5, apiVersions),
+		serve(kmsg.CreateTopics, 2, 7, createTopics),
+		serve(kmsg.DeleteTopics, 1, 6, deleteTopics),
+		serve(kmsg.DescribeConfigs, 1, 4, describeConfigs),
+		serve(kmsg.AlterConfigs, 0, 2, alterConfigs),
+		serve(kmsg.CreatePartitions, 0, 3, createPartitions),
+		serve(kmsg.ElectLeaders, 0, 2, electLeaders),
+		serve(kmsg.IncrementalAlterConfigs, 0, 1, incrementalAlterConfigs),
+		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
 	}
 	slices.SortFunc(all, func(a, b api) int { return cmp.Compare(a.key, b.key) })
 	return all

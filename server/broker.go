@@ -38,6 +38,8 @@ type broker struct {
 
 	// current is the newest metadata whose roles are in force here.
 	current atomic.Pointer[election.Image]
+
+	loggers loggers
 }
 
 // spawn starts a goroutine of the broker's; end returns when all have ended.
@@ -61,18 +63,6 @@ func (b *broker) topicValues(m *election.Image, t *election.Topic) configs.Topic
 func (b *broker) do(ctx context.Context, c election.Command) (any, error) {
 	return b.election.Do(ctx, c)
 }
-
-// change says what a command has changed, for settle.
-type change struct {
-	// index is the metadata index to reach; 0 when the command did not tell it.
-	index uint64
-	// topics whose leaders must serve before the answer goes out.
-	topics []string
-}
-
-// settle returns when what a command has changed is in force on the brokers
-// that clients reach, or ctx ends.
-func (b *broker) settle(context.Context, change) {}
 
 func startBroker(Config) (*Broker, error)        { panic("not built yet") }
 func (b *broker) ready() <-chan struct{}         { panic("not built yet") }

@@ -13,6 +13,10 @@ import (
 // encoding. Topics that are named more than once are answered first. Unlike
 // Kafka's, the answer waits until the leaders serve.
 
+func createPartitions(r *request, q *kmsg.CreatePartitionsRequest) (kmsg.Response, error) {
+	return r.broker.admin().createPartitions(r.ctx, q), nil
+}
+
 func (a *adminAPI) createPartitions(
 	ctx context.Context, req *kmsg.CreatePartitionsRequest,
 ) *kmsg.CreatePartitionsResponse {
@@ -36,7 +40,7 @@ func (a *adminAPI) createPartitions(
 		command.Topics = append(command.Topics, morePartitions(&topics[i]))
 	}
 	results, err := result[[]election.TopicResult](ctx, a, &command)
-	var made change
+	var made []string
 	for i := range topics {
 		switch {
 		case err != nil:
@@ -49,11 +53,10 @@ func (a *adminAPI) createPartitions(
 			add(topics[i].Topic, e)
 		default:
 			add(topics[i].Topic, apiError{})
-			made.index = max(made.index, results[i].Index)
-			made.topics = append(made.topics, topics[i].Topic)
+			made = append(made, topics[i].Topic)
 		}
 	}
-	if len(made.topics) > 0 && !req.ValidateOnly {
+	if len(made) > 0 && !req.ValidateOnly {
 		a.settle(ctx, made)
 	}
 	return resp

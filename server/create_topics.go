@@ -13,6 +13,10 @@ import (
 // partitions and replication factor; v5 answers with the topic's configs, v7
 // with its id. Unlike Kafka's, the answer waits until the leaders serve.
 
+func createTopics(r *request, q *kmsg.CreateTopicsRequest) (kmsg.Response, error) {
+	return r.broker.admin().createTopics(r.ctx, q), nil
+}
+
 func (a *adminAPI) createTopics(ctx context.Context, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	ctx, cancel := withTimeout(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -58,7 +62,7 @@ func (a *adminAPI) runCreateTopics(
 		return
 	}
 	results, err := result[[]election.CreateTopicResult](ctx, a, command)
-	var made change
+	var made []string
 	for i, place := range places {
 		answer := &createTopicsAnswer{into[place]}
 		switch {
@@ -68,12 +72,11 @@ func (a *adminAPI) runCreateTopics(
 			answer.fail(toAPIError(results[i].Err).orDefault())
 		default:
 			a.fillCreateTopicsAnswer(answer, &results[i])
-			made.index = max(made.index, results[i].Index)
-			made.topics = append(made.topics, results[i].Name)
+			made = append(made, results[i].Name)
 		}
 		into[place] = answer.CreateTopicsResponseTopic
 	}
-	if len(made.topics) > 0 && !command.ValidateOnly {
+	if len(made) > 0 && !command.ValidateOnly {
 		a.settle(ctx, made)
 	}
 }
@@ -114,7 +117,7 @@ func (a *adminAPI) checkNullConfigs(t *kmsg.CreateTopicsRequestTopic) error {
 	if null == nil {
 		return nil
 	}
-	if err := checkTopicName(t.Topic); err != nil {
+	if err := election.ValidateTopicName(t.Topic); err != nil {
 		return err
 	}
 	if a.image().Topics[t.Topic] != nil {

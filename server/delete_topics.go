@@ -15,6 +15,10 @@ import (
 // does not delete topics, v5 messages, v6 topic ids. Kafka shuffles the answers;
 // here they stand in the order of the request.
 
+func deleteTopics(r *request, q *kmsg.DeleteTopicsRequest) (kmsg.Response, error) {
+	return r.broker.admin().deleteTopics(r.ctx, q), nil
+}
+
 func (a *adminAPI) deleteTopics(ctx context.Context, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
 	ctx, cancel := withTimeout(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -37,7 +41,7 @@ func (a *adminAPI) deleteTopics(ctx context.Context, req *kmsg.DeleteTopicsReque
 		return resp
 	}
 	results, err := result[[]election.TopicResult](ctx, a, &command)
-	var made change
+	made := false
 	for i, place := range places {
 		answer := &resp.Topics[place]
 		if err != nil {
@@ -50,10 +54,10 @@ func (a *adminAPI) deleteTopics(ctx context.Context, req *kmsg.DeleteTopicsReque
 			continue
 		}
 		answer.Topic, answer.TopicID = &r.Name, r.ID
-		made.index = max(made.index, r.Index)
+		made = true
 	}
-	if made.index > 0 {
-		a.settle(ctx, made)
+	if made {
+		a.settle(ctx, nil)
 	}
 	return resp
 }

@@ -19,6 +19,10 @@ import (
 // loggers. Documentation is in our own words: what the config does here
 // (ConfigHelper).
 
+func describeConfigs(r *request, q *kmsg.DescribeConfigsRequest) (kmsg.Response, error) {
+	return r.broker.admin().describeConfigs(q), nil
+}
+
 func (a *adminAPI) describeConfigs(req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	for _, r := range req.Resources {
@@ -71,7 +75,7 @@ func (a *adminAPI) describeResource(r *kmsg.DescribeConfigsRequestResource) ([]c
 	image := a.image()
 	switch configs.Scope(r.ResourceType) {
 	case configs.Topic:
-		if err := checkTopicName(r.ResourceName); err != nil {
+		if err := election.ValidateTopicName(r.ResourceName); err != nil {
 			return nil, err
 		}
 		t := image.Topics[r.ResourceName]

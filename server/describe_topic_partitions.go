@@ -17,6 +17,10 @@ import (
 
 const partitionSizeLimit = "max.request.partition.size.limit"
 
+func describeTopicPartitions(r *request, q *kmsg.DescribeTopicPartitionsRequest) (kmsg.Response, error) {
+	return r.broker.admin().describeTopicPartitions(q), nil
+}
+
 func (a *adminAPI) describeTopicPartitions(
 	req *kmsg.DescribeTopicPartitionsRequest,
 ) *kmsg.DescribeTopicPartitionsResponse {
@@ -95,7 +99,7 @@ func unknownDescribed(name string) kmsg.DescribeTopicPartitionsResponseTopic {
 	answer.IsInternal = internalTopic(name)
 	answer.AuthorizedOperations = allTopicOperations
 	answer.ErrorCode = kerr.UnknownTopicOrPartition.Code
-	if checkTopicName(name) != nil {
+	if election.ValidateTopicName(name) != nil {
 		answer.ErrorCode = kerr.InvalidTopicException.Code
 	}
 	return answer

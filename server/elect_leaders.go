@@ -20,6 +20,10 @@ const (
 	electUnclean   = 1
 )
 
+func electLeaders(r *request, q *kmsg.ElectLeadersRequest) (kmsg.Response, error) {
+	return r.broker.admin().electLeaders(r.ctx, q), nil
+}
+
 func (a *adminAPI) electLeaders(ctx context.Context, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	ctx, cancel := withTimeout(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -51,7 +55,7 @@ func (a *adminAPI) electLeaders(ctx context.Context, req *kmsg.ElectLeadersReque
 	} else {
 		answerElect(req, resp, results)
 	}
-	if made := electedTopics(results); len(made.topics) > 0 {
+	if made := electedTopics(results); len(made) > 0 {
 		a.settle(ctx, made)
 	}
 	return resp
@@ -112,12 +116,12 @@ func electAnswer(partition int32, e apiError) kmsg.ElectLeadersResponseTopicPart
 }
 
 // electedTopics are the topics in which a leader was elected.
-func electedTopics(results []election.ElectResult) change {
+func electedTopics(results []election.ElectResult) []string {
 	seen := map[string]bool{}
 	for _, r := range results {
 		if r.Err == nil {
 			seen[r.Topic] = true
 		}
 	}
-	return change{topics: slices.Sorted(maps.Keys(seen))}
+	return slices.Sorted(maps.Keys(seen))
 }

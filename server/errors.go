@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -71,6 +72,9 @@ func errorMappings() []errorMapping {
 		{election.ErrNewLeaderElected, kerr.NewLeaderElected},
 		{election.ErrInvalidFeature, kerr.FeatureUpdateFailed},
 		{election.ErrBrokerNotRegistered, kerr.BrokerIDNotRegistered},
+		{election.ErrPolicyViolation, kerr.PolicyViolation},
+
+		{context.DeadlineExceeded, kerr.RequestTimedOut},
 	}
 }
 

@@ -13,6 +13,10 @@ import (
 // encoding. A broker's own configs are altered at that broker, those of all
 // brokers (resource name "") at any. Each resource is altered all or nothing.
 
+func incrementalAlterConfigs(r *request, q *kmsg.IncrementalAlterConfigsRequest) (kmsg.Response, error) {
+	return r.broker.admin().incrementalAlterConfigs(r.ctx, q), nil
+}
+
 func (a *adminAPI) incrementalAlterConfigs(
 	ctx context.Context, req *kmsg.IncrementalAlterConfigsRequest,
 ) *kmsg.IncrementalAlterConfigsResponse {

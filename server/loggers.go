@@ -14,24 +14,27 @@ import (
 // loggers are the levels of a broker's loggers, as DescribeConfigs tells them
 // and IncrementalAlterConfigs sets them (KIP-412). They are kept and told, but
 // change nothing: the broker logs to the slog.Logger it was given, whose level
-// is its owner's. Like Kafka's they are gone with the broker's process.
+// is its owner's. Like Kafka's they are gone with the broker's process. The zero
+// value has the levels of the beginning.
 type loggers struct {
 	mu    sync.Mutex
-	level map[string]string // guarded by mu
+	level map[string]string // guarded by mu; use levels
 }
 
 // rootLogger is the logger that the others inherit from.
 const rootLogger = "root"
 
-func newLoggers() *loggers {
-	return &loggers{level: map[string]string{
-		rootLogger: "INFO", "kafka": "INFO", "org.apache.kafka": "INFO",
-	}}
+// levels is the map; l.mu is held.
+func (l *loggers) levels() map[string]string {
+	if l.level == nil {
+		l.level = map[string]string{rootLogger: "INFO", "kafka": "INFO", "org.apache.kafka": "INFO"}
+	}
+	return l.level
 }
 
 func (l *loggers) describe() []configs.Entry {
 	l.mu.Lock()
-	set := maps.Clone(l.level)
+	set := maps.Clone(l.levels())
 	l.mu.Unlock()
 	return setEntries(set, configs.FromLogger)
 }
@@ -51,9 +54,9 @@ func (l *loggers) alter(changes []election.ConfigChange, validateOnly bool) erro
 	}
 	for _, c := range changes {
 		if c.Op == election.OpDelete {
-			l.level[c.Name] = l.level[rootLogger]
+			l.levels()[c.Name] = l.levels()[rootLogger]
 		} else {
-			l.level[c.Name] = *c.Value
+			l.levels()[c.Name] = *c.Value
 		}
 	}
 	return nil
@@ -70,7 +73,7 @@ func (l *loggers) check(c election.ConfigChange) error {
 		return refuse(election.ErrInvalidRequest,
 			fmt.Sprintf("Unknown operation type %d is not allowed for the BROKER_LOGGER resource", c.Op))
 	}
-	if _, ok := l.level[c.Name]; !ok {
+	if _, ok := l.levels()[c.Name]; !ok {
 		return refuse(election.ErrInvalidConfig, "Logger "+c.Name+" does not exist!")
 	}
 	if c.Op == election.OpDelete {

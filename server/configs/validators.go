@@ -99,7 +99,7 @@ func allOf(names []string) validator {
 	return func(c *Config, value string) error {
 		parts := splitList(value)
 		if slices.Contains(parts, "") {
-			return fmt.Errorf("Configuration '%s' values must not be empty.", c.Name) //nolint:staticcheck // Kafka's words.
+			return told("Configuration '" + c.Name + "' values must not be empty.")
 		}
 		for _, s := range parts {
 			if err := one(c, s); err != nil {
