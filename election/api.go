@@ -111,10 +111,12 @@ func (c *Controller) Image() *Image { return c.image() }
 
 // Changed is closed when this node next applies an image, and when it becomes or
 // ceases to be the active controller.
-func (c *Controller) Changed() <-chan struct{} { return c.fsm.published.Load().changed }
+func (c *Controller) Changed() <-chan struct{} { return c.changed() }
 
-// Stop ends the node in order; Crash ends it as the death of its process.
-func (c *Controller) Stop() error  { return c.stop(false) }
+// Stop ends the node in order, and syncs its file.
+func (c *Controller) Stop() error { return c.stop(false) }
+
+// Crash ends the node as the death of its process: what was written stays.
 func (c *Controller) Crash() error { return c.stop(true) }
 
 // ClientConfig configures a broker's side.

@@ -235,6 +235,7 @@ func (c *controller) begin() (end func()) {
 	return func() {
 		cancel()
 		c.reign.end()
+		c.fsm.announce()
 		c.fsm.touch()
 		c.fsm.pending.lost()
 		c.trans.newReign()
@@ -271,6 +272,8 @@ func (c *controller) active() bool {
 }
 
 func (c *controller) image() *Image { return c.fsm.image() }
+
+func (c *controller) changed() <-chan struct{} { return c.fsm.published.Load().changed }
 
 // stop ends the node: first it falls silent, then raft ends, then the file is
 // closed.

@@ -28,14 +28,15 @@ func (c *cluster) activeController() int32 {
 	c.t.Helper()
 	deadline := time.After(30 * time.Second)
 	for {
+		var changed []reflect.SelectCase
 		for id, n := range c.controllers {
+			changed = append(changed, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(n.Changed())})
 			if n.Active() {
 				return id
 			}
 		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-deadline:
+		changed = append(changed, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(deadline)})
+		if i, _, _ := reflect.Select(changed); i == len(changed)-1 {
 			c.t.Fatal("waited in vain for an active controller")
 		}
 	}
@@ -45,11 +46,16 @@ func (c *cluster) activeController() int32 {
 func (c *cluster) caughtUp(id int32, index uint64) {
 	c.t.Helper()
 	deadline := time.After(30 * time.Second)
-	for c.controllers[id].Image().Index < index {
+	for {
+		changed := c.controllers[id].Changed()
+		at := c.controllers[id].Image().Index
+		if at >= index {
+			return
+		}
 		select {
-		case <-time.After(time.Millisecond):
+		case <-changed:
 		case <-deadline:
-			c.t.Fatalf("waited in vain for controller %d to reach index %d, it is at %d", id, index, c.controllers[id].Image().Index)
+			c.t.Fatalf("waited in vain for controller %d to reach index %d, it is at %d", id, index, at)
 		}
 	}
 }

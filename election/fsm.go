@@ -27,7 +27,7 @@ type fsm struct {
 }
 
 // published is an image with the channel that is closed when there is a newer
-// one.
+// one, or this node became or ceased to be the active controller.
 type published struct {
 	image   *Image
 	changed chan struct{}
@@ -59,6 +59,17 @@ func (f *fsm) publish(m *Image) {
 
 // touch wakes who waits for a newer image, without one.
 func (f *fsm) touch() {
+	for {
+		old := f.published.Load()
+		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
+			close(old.changed)
+			return
+		}
+	}
+}
+
+// announce wakes who waits, without a newer image.
+func (f *fsm) announce() {
 	for {
 		old := f.published.Load()
 		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
