@@ -1,0 +1,252 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// The file's top-level buckets, beside one of entries for each partition.
+var (
+	bucketMeta  = []byte("meta")
+	bucketState = []byte("state")
+	bucketUndo  = []byte("undo")
+	bucketTrash = []byte("trash")
+	keyFormat   = []byte("format")
+)
+
+// fileFormat is the value of meta/format.
+const fileFormat = 1
+
+// defaultCacheBytes is Options.CacheBytes when it is 0.
+const defaultCacheBytes = 1 << 20
+
+// Options say how a broker's file is kept.
+type Options struct {
+	// SyncEveryAppend makes each group commit wait for stable storage.
+	SyncEveryAppend bool
+	// CacheBytes bounds the newest entries each partition keeps in memory for
+	// replication and tail reads; 0 means 1 MiB.
+	CacheBytes int
+	// Now is the clock used for file bookkeeping only (never for records);
+	// nil means time.Now.
+	Now func() time.Time
+	// BeforeCommit, when set, is called on the writer before each group commit
+	// with the batch bytes it holds; an error fails the requests of that
+	// commit. It is where slow, full and failing disks are staged. It holds no
+	// lock and no transaction, but Close, Crash and PowerOff wait for it.
+	BeforeCommit func(bytes int) error
+}
+
+// DB is one broker's file: the logs of all partitions it hosts, and a few
+// values of the broker's own. Concurrent changes of all partitions share one
+// bbolt transaction (group commit). All methods may be called concurrently.
+//
+// Unless Options.SyncEveryAppend is set, what is written is in the hands of the
+// operating system and survives Crash; [DB.Sync] and [DB.Close] make it survive
+// [DB.PowerOff] too.
+type DB struct {
+	opts Options
+	bolt *bolt.DB
+	file *os.File
+	w    writer
+
+	mu    sync.Mutex // guards parts; never held over I/O
+	parts map[PartitionID]*Partition
+
+	// What the writer knows since the last sync: the partitions changed, the
+	// trash that going back would need, and whether anything was written.
+	touched  map[*Partition]struct{}
+	kept     map[uint64]struct{}
+	unsynced bool
+
+	eraser eraser
+}
+
+// Open opens or creates the file. Its time grows with the number of partitions,
+// not with their logs. A file that another process (or another DB) has open is
+// ErrInUse, one of another format ErrFormat, a damaged one ErrCorruptFile.
+func Open(path string, opts Options) (*DB, error) {
+	if opts.CacheBytes == 0 {
+		opts.CacheBytes = defaultCacheBytes
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	d := &DB{
+		opts:    opts,
+		parts:   map[PartitionID]*Partition{},
+		touched: map[*Partition]struct{}{},
+		kept:    map[uint64]struct{}{},
+	}
+	d.w.commit = d.commit
+	d.eraser.db = d
+	if err := d.open(path); err != nil {
+		return nil, fmt.Errorf("log: opening %s: %w", path, err)
+	}
+	return d, nil
+}
+
+func (d *DB) open(path string) error {
+	b, file, err := openBolt(path)
+	if err != nil {
+		return err
+	}
+	d.bolt, d.file = b, file
+	b.NoSync = !d.opts.SyncEveryAppend
+	b.NoFreelistSync = true
+	if err := d.load(); err != nil {
+		_ = d.closeBolt()
+		d.eraser.wait()
+		return err
+	}
+	return nil
+}
+
+// load reads what is kept in memory, and takes up erasing where a former process
+// has left it.
+func (d *DB) load() error {
+	err := guard(func() error { return d.bolt.Update(prepareFile) })
+	if err != nil {
+		return err
+	}
+	var prefixes []*Partition
+	var trash bool
+	err = guard(func() error {
+		return d.bolt.View(func(tx *bolt.Tx) (err error) {
+			prefixes, trash, err = d.loadPartitions(tx)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if d.opts.SyncEveryAppend {
+		err = d.Sync()
+	}
+	for _, p := range prefixes {
+		d.erasePrefix(p)
+	}
+	if trash {
+		d.erase()
+	}
+	return err
+}
+
+// prepareFile checks the format, or sets it in a new file.
+func prepareFile(tx *bolt.Tx) error {
+	m := tx.Bucket(bucketMeta)
+	if m == nil {
+		if k, _ := tx.Cursor().First(); k != nil {
+			return fmt.Errorf("%w: it is a bbolt file of something else", ErrFormat)
+		}
+		m, err := tx.CreateBucket(bucketMeta)
+		if err != nil {
+			return err
+		}
+		if err := m.Put(keyFormat, []byte{fileFormat}); err != nil {
+			return err
+		}
+	} else if v := m.Get(keyFormat); len(v) != 1 || v[0] != fileFormat {
+		return fmt.Errorf("%w: meta/format is %v, not %d", ErrFormat, v, fileFormat)
+	}
+	for _, name := range [][]byte{bucketState, bucketUndo, bucketTrash} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close waits for running changes, checkpoints, syncs and closes the file: a
+// clean shutdown. A closed DB answers ErrClosed.
+func (d *DB) Close() error {
+	return d.shut(true, func() error {
+		if err := d.finalCheckpoint(); err != nil {
+			return err
+		}
+		return d.bolt.Sync()
+	})
+}
+
+// Crash closes the file as the death of the process would: what was written
+// stays; the high watermark above its checkpoint is gone, and requests that
+// wait for their commit fail.
+func (d *DB) Crash() error {
+	return d.shut(false, func() error { return nil })
+}
+
+// PowerOff closes the file as a power cut would: everything after the last
+// sync is undone, unsynced truncations included.
+func (d *DB) PowerOff() error {
+	return d.shut(false, func() error { return undoAll(d.bolt) })
+}
+
+// shut ends the writer, runs last alone with the file, and closes it.
+func (d *DB) shut(drain bool, last func() error) error {
+	var lastErr error
+	err := d.w.shut(drain, func() {
+		lastErr = guard(last)
+		// The freelist is written only here: commits stay cheap, and opening
+		// need not walk the pages to find it (see openBolt).
+		d.bolt.NoFreelistSync = false
+		freelist := guard(func() error { return d.bolt.Update(func(*bolt.Tx) error { return nil }) })
+		lastErr = errors.Join(lastErr, freelist, d.closeBolt())
+	})
+	if err == nil {
+		err = lastErr
+	}
+	d.eraser.wait()
+	return err
+}
+
+// closeBolt closes the file, whatever state a panic may have left bbolt in.
+func (d *DB) closeBolt() error {
+	err := guard(d.bolt.Close)
+	if errors.Is(err, ErrCorruptFile) {
+		_ = d.file.Close() // frees the lock
+	}
+	return err
+}
+
+// Sync makes all that was written durable, and a point that PowerOff goes back
+// to.
+func (d *DB) Sync() error {
+	return d.w.submit(&request{sync: true, run: func(*txn) error { return nil }})
+}
+
+// Size is the file's size in bytes; it does not shrink when logs are deleted.
+func (d *DB) Size() int64 {
+	var n int64
+	_ = d.view(func(tx *bolt.Tx) error {
+		n = tx.Size()
+		return nil
+	})
+	return n
+}
+
+// view runs fn in a read-only transaction.
+func (d *DB) view(fn func(tx *bolt.Tx) error) error {
+	err := guard(func() error { return d.bolt.View(fn) })
+	if errors.Is(err, bolt.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}
+
+// guard turns panics and memory faults that a damaged file causes in bbolt into
+// ErrCorruptFile.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrCorruptFile, p)
+		}
+	}()
+	return fn()
+}

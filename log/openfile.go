@@ -1,0 +1,87 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// lockWait is how long opening waits for another process to let go of the file.
+const lockWait = 100 * time.Millisecond
+
+// allocBytes is by how much bbolt lets the file grow at a time.
+const allocBytes = 16 << 20
+
+// openBolt opens or creates the bbolt file.
+//
+// The freelist is not written with each commit: its size follows from what was
+// ever deleted, and a log that trims a gigabyte would write two megabytes of
+// free pages with every append. Without it bbolt walks all pages at opening. So
+// it is written once, when the file is closed (by Close, Crash and PowerOff),
+// and only a file whose process died has to be walked.
+func openBolt(path string) (*bolt.DB, *os.File, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, nil, err
+	case info.Size() > 0:
+		if err := checkFile(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	var b *bolt.DB
+	var file *os.File
+	err = guard(func() (err error) {
+		b, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:         lockWait,
+			NoGrowSync:      true,
+			NoFreelistSync:  true,
+			NoStatistics:    true,
+			FreelistType:    bolt.FreelistMapType,
+			InitialMmapSize: initialMmapBytes(),
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(name, flag, mode)
+				file = f
+				return f, err
+			},
+		})
+		return err
+	})
+	if err != nil {
+		if errors.Is(err, ErrCorruptFile) && file != nil {
+			_ = file.Close()
+		}
+		return nil, nil, openError(err)
+	}
+	b.AllocSize = allocBytes
+	return b, file, nil
+}
+
+// initialMmapBytes is the address space reserved for the file, so that growing
+// it seldom has to wait for readers to remap it. It costs no memory.
+func initialMmapBytes() int {
+	if strconv.IntSize < 64 {
+		return 64 << 20
+	}
+	return 1 << 30
+}
+
+// openError names bbolt's reasons in this package's errors.
+func openError(err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return ErrInUse
+	case errors.Is(err, bolterrors.ErrVersionMismatch):
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum):
+		return fmt.Errorf("%w: %w", ErrCorruptFile, err)
+	}
+	return err
+}
