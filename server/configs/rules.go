@@ -5,7 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/minikafka/minikafka/election"
@@ -47,41 +46,6 @@ func validateTopicTogether(t TopicValues) error {
 // broker that was asked ([Rules.CheckBrokerChange]), and Kafka's controller does
 // not look at them again (ControllerConfigurationValidator).
 func (Rules) ValidateBroker(map[string]string) error { return nil }
-
-// ValidateGroup refuses names that no group config has, and values that do not
-// fit (GroupConfigManager.validate): election.ErrInvalidConfig.
-func (Rules) ValidateGroup(configs map[string]string) error {
-	return validateNamed(Group, "group", configs)
-}
-
-// ValidateClientMetrics refuses unknown names, and values that do not fit
-// (ClientMetricsConfigs.validate).
-func (Rules) ValidateClientMetrics(configs map[string]string) error {
-	if err := validateNamed(ClientMetrics, "client metrics", configs); err != nil {
-		return err
-	}
-	if v, ok := configs["interval.ms"]; ok {
-		const least, most = 100, 3_600_000
-		if n, _ := strconv.Atoi(strings.TrimSpace(v)); n < least || n > most {
-			return refuse(election.ErrInvalidRequest,
-				fmt.Sprintf("Invalid value %s for interval.ms, interval must be between %d and %d", v, least, most))
-		}
-	}
-	return nil
-}
-
-func validateNamed(s Scope, what string, configs map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(configs)) {
-		c := Lookup(s, name)
-		if c == nil {
-			return refuse(election.ErrInvalidRequest, "Unknown "+what+" config name: "+name)
-		}
-		if _, err := c.Parse(configs[name]); err != nil {
-			return invalid(err.Error())
-		}
-	}
-	return nil
-}
 
 // IsList tells whether a config is a list, in any scope.
 func (Rules) IsList(name string) bool {
