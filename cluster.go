@@ -76,13 +76,7 @@ func Start(t TB, opts ...Option) *Cluster {
 func New(opts ...Option) (*Cluster, error) { return open(&noTest{}, opts) }
 
 func open(tb TB, opts []Option) (*Cluster, error) {
-	o := Options{Controllers: 1, Timings: FastTimings(), LogLevel: slog.LevelError}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.Brokers == 0 && len(o.BrokerIDs) == 0 {
-		o.Brokers = 1
-	}
+	o := options(opts)
 	l, err := plan(o)
 	if err != nil {
 		return nil, err
@@ -139,8 +133,10 @@ func (c *cluster) start() error {
 		all.Go(func() { _, errs[i] = n.start() })
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
+	for _, err := range errs {
+		if err != nil {
+			return err // one is enough: the others mostly say the same
+		}
 	}
 	if err := c.wait(ctx, "all brokers in the cluster", c.allJoined); err != nil {
 		return err
