@@ -217,12 +217,15 @@ func (c *cluster) batch(o log.BatchOptions, values ...string) log.Batch {
 	return b
 }
 
-var plain = log.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1}
+// plain is a batch of a producer without an id.
+func plain() log.BatchOptions {
+	return log.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1}
+}
 
 // produce appends records and waits for what acks asks for.
 func (c *cluster) produce(broker int32, acks int16, values ...string) (replication.Appended, error) {
 	c.t.Helper()
-	p, err := c.replica(broker).Append(c.batch(plain, values...), acks)
+	p, err := c.replica(broker).Append(c.batch(plain(), values...), acks)
 	if err != nil {
 		return replication.Appended{Base: -1}, err
 	}

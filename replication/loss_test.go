@@ -58,7 +58,7 @@ func TestAcksAllWaitsForHeldReplication(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, 2)
 	release := c.holds.Hold(c.id)
-	p, err := c.replica(0).Append(c.batch(plain, "x"), -1)
+	p, err := c.replica(0).Append(c.batch(plain(), "x"), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestDeposedLeaderAnswersWithTheOffset(t *testing.T) {
 	c := newCluster(t, 3, 2)
 	release := c.holds.Hold(c.id)
 	defer release()
-	p, err := c.replica(0).Append(c.batch(plain, "x"), -1)
+	p, err := c.replica(0).Append(c.batch(plain(), "x"), -1)
 	if err != nil {
 		t.Fatal(err)
 	}

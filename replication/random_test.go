@@ -83,7 +83,7 @@ func (f *faults) write(i int) {
 	}
 	acks := int16(1 - 2*f.rng.IntN(2))
 	v := fmt.Sprintf("v%d", i)
-	p, err := f.replica(leader).Append(f.batch(plain, v), acks)
+	p, err := f.replica(leader).Append(f.batch(plain(), v), acks)
 	if err != nil {
 		if !errors.Is(err, replication.ErrNotEnoughReplicas) {
 			f.t.Fatalf("append: %v\n%s", err, f)

@@ -144,7 +144,7 @@ func TestRule5NothingThatWaitsOutlivesAStop(t *testing.T) {
 		if i%3 == 0 {
 			acks = 1
 		}
-		p, err := c.replica(0).Append(c.batch(plain, fmt.Sprint(i)), acks)
+		p, err := c.replica(0).Append(c.batch(plain(), fmt.Sprint(i)), acks)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestRule6ManyAppendersAndASlowStore(t *testing.T) {
 	for g := range 100 {
 		done.Go(func() {
 			for i := range 20 {
-				p, err := c.replica(0).Append(c.batch(plain, fmt.Sprint(g, "-", i)), -1)
+				p, err := c.replica(0).Append(c.batch(plain(), fmt.Sprint(g, "-", i)), -1)
 				if err != nil {
 					failed.Add(1)
 					return
@@ -197,8 +197,8 @@ func TestRule6ManyAppendersAndASlowStore(t *testing.T) {
 	}
 }
 
-func idempotent(epoch int16, sequence int32) log.BatchOptions {
-	return log.BatchOptions{ProducerID: 7, ProducerEpoch: epoch, BaseSequence: sequence}
+func idempotent(sequence int32) log.BatchOptions {
+	return log.BatchOptions{ProducerID: 7, BaseSequence: sequence}
 }
 
 func TestRule7SequencesAreCheckedOnWhatIsQueued(t *testing.T) {
@@ -207,16 +207,16 @@ func TestRule7SequencesAreCheckedOnWhatIsQueued(t *testing.T) {
 	r := c.replica(0)
 	var pending []*replication.Pending
 	for seq := range int32(50) { // none is awaited, so some are still queued
-		p, err := r.Append(c.batch(idempotent(0, seq), fmt.Sprint(seq)), -1)
+		p, err := r.Append(c.batch(idempotent(seq), fmt.Sprint(seq)), -1)
 		if err != nil {
 			t.Fatalf("sequence %d: %v", seq, err)
 		}
-		q, err := r.Append(c.batch(idempotent(0, seq), fmt.Sprint(seq)), -1)
+		q, err := r.Append(c.batch(idempotent(seq), fmt.Sprint(seq)), -1)
 		if err != nil {
 			t.Fatalf("sequence %d again: %v", seq, err)
 		}
 		pending = append(pending, p, q)
-		if _, err := r.Append(c.batch(idempotent(0, seq+2), "gap"), -1); !errors.Is(err, log.ErrOutOfOrderSequence) {
+		if _, err := r.Append(c.batch(idempotent(seq+2), "gap"), -1); !errors.Is(err, log.ErrOutOfOrderSequence) {
 			t.Fatalf("sequence %d after %d: %v", seq+2, seq, err)
 		}
 	}
@@ -228,14 +228,14 @@ func TestRule7SequencesAreCheckedOnWhatIsQueued(t *testing.T) {
 	}
 	c.crash(0)
 	c.elect(1, 1)
-	a, err := c.replica(1).Append(c.batch(idempotent(0, 49), "49"), -1)
+	a, err := c.replica(1).Append(c.batch(idempotent(49), "49"), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := c.outcome(a, -1); err != nil || !got.Duplicate || got.Base != 49 {
 		t.Fatalf("the last batch again on the new leader: %+v, %v", got, err)
 	}
-	if _, err := c.replica(1).Append(c.batch(idempotent(0, 51), "gap"), -1); !errors.Is(err, log.ErrOutOfOrderSequence) {
+	if _, err := c.replica(1).Append(c.batch(idempotent(51), "gap"), -1); !errors.Is(err, log.ErrOutOfOrderSequence) {
 		t.Fatalf("a gap on the new leader: %v", err)
 	}
 }
