@@ -51,15 +51,15 @@ type Replica struct {
 	epochStart int64
 	// followers are what is known in the epoch tracked, from just before raft
 	// leads: its first entry may reach them before this replica knows.
-	followers  map[int32]*followerState
-	tracked    int32 // -1: none
-	queued     []*Pending // applied, not yet stored: StoreLogs takes the first
-	waiting    []*Pending // stored with acks -1, above the high watermark, by offset
-	producers  map[int64]*producerQueue
-	deletions  []*deletion
-	watchers   map[chan<- struct{}]struct{}
-	changed    chan struct{} // closed and replaced at each change of role
-	stopped    chan struct{}
+	followers map[int32]*followerState
+	tracked   int32      // -1: none
+	queued    []*Pending // applied, not yet stored: StoreLogs takes the first
+	waiting   []*Pending // stored with acks -1, above the high watermark, by offset
+	producers map[int64]*producerQueue
+	deletions []*deletion
+	watchers  map[chan<- struct{}]struct{}
+	changed   chan struct{} // closed and replaced at each change of role
+	stopped   chan struct{}
 }
 
 func newReplica(m *Manager, a Assignment) (*Replica, error) {
