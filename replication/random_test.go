@@ -107,6 +107,9 @@ func (f *faults) write(i int) {
 // ISR unless it is the last, and if it led, a member of the ISR does.
 func (f *faults) crashOne() {
 	ids := f.ids()
+	if len(ids) == 0 {
+		return
+	}
 	id := ids[f.rng.IntN(len(ids))]
 	f.crash(id)
 	f.change(func(a *replication.Assignment) {

@@ -95,7 +95,8 @@ func TestRule3AConflictBelowTheLogStartEmptiesTheLog(t *testing.T) {
 	c := newCluster(t, 2, 1)
 	c.must(0, -1, "a")
 	c.fabric.Split([]fabric.Node{fabric.Broker(0)}, []fabric.Node{fabric.Broker(1)})
-	c.change(func(a *replication.Assignment) { a.ISR = []int32{0} })
+	fenced := c.brokers[1].epoch
+	c.change(func(a *replication.Assignment) { a.ISR = []int32{0}; delete(c.epochs, 1) })
 	c.publish()
 	for i := range 10 {
 		c.must(0, -1, fmt.Sprint("lost", i))
@@ -103,6 +104,7 @@ func TestRule3AConflictBelowTheLogStartEmptiesTheLog(t *testing.T) {
 	if err := c.replica(0).RaiseLogStart(t.Context(), 8); err != nil {
 		t.Fatal(err)
 	}
+	c.change(func(*replication.Assignment) { c.epochs[1] = fenced })
 	c.elect(1, 1) // unclean
 	c.must(1, 1, "b")
 	c.fabric.Heal()
