@@ -42,6 +42,9 @@ func apis() []api {
 		serve(kmsg.CreatePartitions, 0, 3, createPartitions),
 		serve(kmsg.ElectLeaders, 0, 2, electLeaders),
 		serve(kmsg.IncrementalAlterConfigs, 0, 1, incrementalAlterConfigs),
+		serve(kmsg.DescribeQuorum, 0, 2, describeQuorum),
+		serve(kmsg.UpdateFeatures, 0, 2, updateFeatures),
+		serve(kmsg.UnregisterBroker, 0, 0, unregisterBroker),
 		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
 	}
 	slices.SortFunc(all, func(a, b api) int { return cmp.Compare(a.key, b.key) })
