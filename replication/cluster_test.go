@@ -88,6 +88,10 @@ func (c *cluster) start(id int32) {
 	n.epoch = c.next
 	c.epochs[id] = n.epoch
 	c.mu.Unlock()
+	n.manager = replication.NewManager(replication.ManagerConfig{
+		Broker: id, DB: db, Call: n, ISR: c, Holds: c.holds, Timing: c.timing,
+		BrokerEpoch: func() int64 { return n.epoch },
+	})
 	n.port, err = c.fabric.Join(fabric.Broker(id), func(ctx context.Context, from fabric.Node, msg any) (any, error) {
 		answer, handled, err := n.manager.Handle(ctx, from, msg)
 		if !handled {
@@ -98,11 +102,12 @@ func (c *cluster) start(id int32) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n.manager = replication.NewManager(replication.ManagerConfig{
-		Broker: id, DB: db, Call: n.port, ISR: c, Holds: c.holds, Timing: c.timing,
-		BrokerEpoch: func() int64 { return n.epoch },
-	})
 	c.brokers[id] = n
+}
+
+// Call is replication.Caller's; nothing is sent before the broker has a port.
+func (n *node) Call(ctx context.Context, to fabric.Node, msg any) (any, error) {
+	return n.port.Call(ctx, to, msg)
 }
 
 func (n *node) end(closeFile func() error) {

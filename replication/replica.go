@@ -53,6 +53,7 @@ type Replica struct {
 	// leads: its first entry may reach them before this replica knows.
 	followers map[int32]*followerState
 	tracked   int32      // -1: none
+	marked    int32      // the epoch whose leader last told its watermarks
 	queued    []*Pending // applied, not yet stored: StoreLogs takes the first
 	waiting   []*Pending // stored with acks -1, above the high watermark, by offset
 	producers map[int64]*producerQueue
@@ -70,7 +71,7 @@ func newReplica(m *Manager, a Assignment) (*Replica, error) {
 	return &Replica{
 		manager: m, id: a.ID, topic: a.Topic, log: l,
 		transition: newSemaphore(), writing: newSemaphore(),
-		leader: -1, epoch: -1, partitionEpoch: -1, tracked: -1,
+		leader: -1, epoch: -1, partitionEpoch: -1, tracked: -1, marked: -1,
 		followers: map[int32]*followerState{},
 		producers: map[int64]*producerQueue{},
 		watchers:  map[chan<- struct{}]struct{}{},
