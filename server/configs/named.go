@@ -11,10 +11,15 @@ import (
 	"github.com/minikafka/minikafka/election"
 )
 
+const rackTags = "streams.rack.aware.assignment.tags"
+
 // ValidateGroup refuses names that no group config has, values that do not fit,
 // and values outside what the broker's configs allow (GroupConfig.validate):
 // election.ErrInvalidConfig.
 func (b BrokerValues) ValidateGroup(set map[string]string) error {
+	if err := checkLengths(set); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		c := Lookup(Group, name)
 		if c == nil {
@@ -28,6 +33,11 @@ func (b BrokerValues) ValidateGroup(set map[string]string) error {
 			return err
 		}
 	}
+	// A list has lost its duplicates once it is parsed.
+	tags := splitList(strings.TrimSpace(set[rackTags]))
+	if len(unique(tags)) < len(tags) {
+		return invalid(rackTags + " must not contain duplicate tag keys.")
+	}
 	g := b.Group(set)
 	for _, kind := range []string{"consumer", "share", "streams"} {
 		session, heartbeat := kind+".session.timeout.ms", kind+".heartbeat.interval.ms"
@@ -39,14 +49,9 @@ func (b BrokerValues) ValidateGroup(set map[string]string) error {
 }
 
 // withinLimits checks a group's config against the broker configs with .min. and
-// .max. in their names.
+// .max. in their names, and against what Kafka has besides.
 func (b BrokerValues) withinLimits(c *Config, value string) error {
 	switch c.Name {
-	case "streams.num.standby.replicas":
-		if most := b.Int("group.streams.max.standby.replicas"); mustInt(c.Name, value) > most {
-			return invalid(fmt.Sprintf("%s must be less than or equal to %d", c.Name, most))
-		}
-		return nil
 	case "streams.assignor.name":
 		known := b.List(c.Broker)
 		if !slices.Contains(known, value) {
@@ -54,20 +59,29 @@ func (b BrokerValues) withinLimits(c *Config, value string) error {
 				c.Name, value, strings.Join(known, ", ")))
 		}
 		return nil
-	case "streams.rack.aware.assignment.tags":
-		parts := splitList(value)
-		if slices.Sort(parts); len(slices.Compact(parts)) < len(splitList(value)) {
-			return invalid(c.Name + " must not contain duplicate tag keys.")
+	case "errors.deadletterqueue.topic.name":
+		if strings.HasPrefix(value, "__") {
+			return invalid(c.Name + ": DLQ topic name must not start with '__'")
 		}
 		return nil
 	}
 	kind, rest, _ := strings.Cut(c.Name, ".")
+	rest = strings.TrimPrefix(rest, "num.")
 	low, high := "group."+kind+".min."+rest, "group."+kind+".max."+rest
-	if Lookup(Broker, low) == nil || Lookup(Broker, high) == nil {
-		return nil
-	}
-	if n := mustInt(c.Name, value); n < b.Int(low) || n > b.Int(high) {
-		return invalid(fmt.Sprintf("%s must be in the range %d to %d inclusive.", c.Name, b.Int(low), b.Int(high)))
+	atLeast, atMost := Lookup(Broker, low) != nil, Lookup(Broker, high) != nil
+	switch {
+	case atLeast && atMost:
+		if n := mustInt(c.Name, value); n < b.Int(low) || n > b.Int(high) {
+			return invalid(fmt.Sprintf("%s must be in the range %d to %d inclusive.", c.Name, b.Int(low), b.Int(high)))
+		}
+	case atLeast:
+		if least := b.Int(low); mustInt(c.Name, value) < least {
+			return invalid(fmt.Sprintf("%s must be greater than or equal to %d", c.Name, least))
+		}
+	case atMost:
+		if most := b.Int(high); mustInt(c.Name, value) > most {
+			return invalid(fmt.Sprintf("%s must be less than or equal to %d", c.Name, most))
+		}
 	}
 	return nil
 }
@@ -76,6 +90,9 @@ func (b BrokerValues) withinLimits(c *Config, value string) error {
 // (ClientMetricsConfigs.validate): election.ErrInvalidRequest or
 // election.ErrInvalidConfig.
 func ValidateClientMetrics(set map[string]string) error {
+	if err := checkLengths(set); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		c := Lookup(ClientMetrics, name)
 		if c == nil {
