@@ -69,17 +69,6 @@ func (f *fsm) touch() {
 	}
 }
 
-// announce wakes who waits, without a newer image.
-func (f *fsm) announce() {
-	for {
-		old := f.published.Load()
-		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
-			close(old.changed)
-			return
-		}
-	}
-}
-
 // Apply applies one entry; raft calls ApplyBatch.
 func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
