@@ -21,7 +21,7 @@ func BenchmarkLatency(b *testing.B) {
 			p := serial(b, peer, rf, 2000)
 			o := serial(b, ours, rf, 2000)
 			report(b, "p50 acks=all", o, p, "µs")
-			for range b.N { //nolint:revive // the work is done once, above
+			for range b.N {
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func BenchmarkStart(b *testing.B) {
 	report(b, "start", float64(all[len(all)/2].Microseconds())/1000, float64(peerReady.Microseconds())/1000, "ms")
 	ours, _ := startMinikafka(b)
 	report(b, "first record", first(b, ours), first(b, peer), "ms")
-	for range b.N { //nolint:revive // the work is done once, above
+	for range b.N {
 	}
 }
 

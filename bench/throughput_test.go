@@ -24,7 +24,7 @@ func BenchmarkThroughput(b *testing.B) {
 			op, oc := stream(b, ours, c.rf, c.size, c.total)
 			report(b, "produce", op, pp, "MB/s")
 			report(b, "consume", oc, pc, "MB/s")
-			for range b.N { //nolint:revive // the work is done once, above
+			for range b.N {
 			}
 		})
 	}

@@ -25,6 +25,7 @@ type cluster struct {
 	t       testing.TB
 	fabric  *fabric.Fabric
 	holds   *replication.Holds
+	witness *replication.Witness
 	timing  replication.Timing
 	id      log.PartitionID
 	dir     string
@@ -51,7 +52,7 @@ type node struct {
 
 func newCluster(t testing.TB, brokers int, min int) *cluster {
 	c := &cluster{
-		t: t, fabric: fabric.New(), holds: replication.NewHolds(), dir: t.TempDir(),
+		t: t, fabric: fabric.New(), holds: replication.NewHolds(), witness: replication.NewWitness(func(v string) { t.Error(v) }), dir: t.TempDir(),
 		timing:  replication.Timing{LagTime: time.Hour, RetryISR: time.Millisecond, CheckpointInterval: time.Hour},
 		id:      log.PartitionID{Topic: log.TopicID{1}, Partition: 0},
 		brokers: map[int32]*node{}, epochs: map[int32]int64{},
@@ -89,7 +90,7 @@ func (c *cluster) start(id int32) {
 	c.epochs[id] = n.epoch
 	c.mu.Unlock()
 	n.manager = replication.NewManager(replication.ManagerConfig{
-		Broker: id, DB: db, Call: n, ISR: c, Holds: c.holds, Timing: c.timing,
+		Broker: id, DB: db, Call: n, ISR: c, Holds: c.holds, Witness: c.witness, Timing: c.timing,
 		BrokerEpoch: func() int64 { return n.epoch },
 	})
 	n.port, err = c.fabric.Join(fabric.Broker(id), func(ctx context.Context, from fabric.Node, msg any) (any, error) {

@@ -141,6 +141,7 @@ func (r *Replica) handleReset(ctx context.Context, m *resetMsg) (*resetReply, er
 			r.failed(err)
 			continue
 		}
+		r.manager.Witness.stored(r)
 		next, err := startInstance(r, false, epoch, nil)
 		if err != nil {
 			r.failed(err)

@@ -125,6 +125,7 @@ func (r *Replica) settleLocked() []settled {
 	current := r.log.HighWatermark()
 	next := nextHighWatermark(current, r.log.LogEndOffset(), len(r.isr.committed), r.minISRLocked(), others)
 	if next != current {
+		r.manager.Witness.advancesLocked(r, next)
 		r.log.SetHighWatermark(next)
 		r.notifyLocked()
 		r.markFollowersLocked()

@@ -17,11 +17,13 @@ type ManagerConfig struct {
 	Broker int32
 	DB     *log.DB
 	// Call sends messages to other nodes; a *fabric.Port.
-	Call   Caller
-	ISR    ISRChanger
-	Holds  *Holds // may be nil
-	Logger *slog.Logger
-	Timing Timing
+	Call Caller
+	ISR  ISRChanger
+	// Holds and Witness are the cluster's instruments of tests; they may be nil.
+	Holds   *Holds
+	Witness *Witness
+	Logger  *slog.Logger
+	Timing  Timing
 	// BrokerEpoch is this broker's current epoch.
 	BrokerEpoch func() int64
 }

@@ -159,6 +159,7 @@ func (r *Replica) lead(a Assignment) {
 		}
 		return
 	}
+	r.manager.Witness.leads(r, a.LeaderEpoch)
 	r.mu.Lock()
 	r.in, r.leading, r.greeted = in, true, true
 	done := r.settleLocked()
