@@ -3,7 +3,6 @@ package minikafka
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -34,7 +33,6 @@ type cluster struct {
 	dir     string
 	tempDir bool
 	network server.Network
-	tcp     *tcp // network, when it is the ordinary one
 	fabric  *fabric.Fabric
 	holds   *replication.Holds
 	rules   election.ConfigRules
@@ -78,7 +76,13 @@ func Start(t TB, opts ...Option) *Cluster {
 func New(opts ...Option) (*Cluster, error) { return open(&noTest{}, opts) }
 
 func open(tb TB, opts []Option) (*Cluster, error) {
-	o := options(opts)
+	o := Options{Controllers: 1, Timings: FastTimings(), LogLevel: slog.LevelError}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.Brokers == 0 && len(o.BrokerIDs) == 0 {
+		o.Brokers = 1
+	}
 	l, err := plan(o)
 	if err != nil {
 		return nil, err
@@ -96,8 +100,7 @@ func open(tb TB, opts []Option) (*Cluster, error) {
 	}
 	c.changed.init()
 	if c.network == nil {
-		c.tcp = &tcp{guards: map[string]io.Closer{}}
-		c.network = c.tcp
+		c.network = tcp{}
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
@@ -136,10 +139,8 @@ func (c *cluster) start() error {
 		all.Go(func() { _, errs[i] = n.start() })
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err // one is enough: the others mostly say the same
-		}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if err := c.wait(ctx, "all brokers in the cluster", c.allJoined); err != nil {
 		return err
@@ -186,7 +187,6 @@ func (c *cluster) close() error {
 		errs[len(c.brokers)+i] = n.finally(ctx, how)
 	}
 	errs[len(errs)-1] = c.closeDir()
-	c.tcp.close()
 	if c.testLog != nil {
 		c.testLog.out.close()
 	}
@@ -257,6 +257,16 @@ func (c *Cluster) ID() string { return c.cluster.id }
 
 // DataDir is the directory with the brokers' files.
 func (c *Cluster) DataDir() string { return c.cluster.dir }
+
+// tcp is the ordinary network.
+type tcp struct{}
+
+func (tcp) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+
+func (tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", address)
+}
 
 // notifier is a channel that is closed at the next change.
 type notifier struct {

@@ -113,11 +113,8 @@ func (e *edit) validOverrides(r ConfigResource, old, next, asked map[string]stri
 				math.MaxInt16)
 		}
 	}
-	switch {
-	case r.IsBroker:
+	if r.IsBroker {
 		return e.validBrokerConfigs(r.Broker, next)
-	case r.Named.Kind != 0:
-		return nil
 	}
 	if err := ValidateTopicName(r.Topic); err != nil {
 		return err

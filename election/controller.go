@@ -235,6 +235,7 @@ func (c *controller) begin() (end func()) {
 	return func() {
 		cancel()
 		c.reign.end()
+		c.fsm.announce()
 		c.fsm.touch()
 		c.fsm.pending.lost()
 		c.trans.newReign()

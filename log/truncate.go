@@ -136,9 +136,7 @@ func (tr *truncation) remove(t *txn, d *draft, b *bolt.Bucket) error {
 	c := b.Cursor()
 	size := 0
 	t.changes++
-	// Not Last: in a transaction that has emptied the bucket it never returns
-	// (bbolt 1.5.0).
-	k, value := c.Seek(entryKey(d.tail.index))
+	k, value := c.Last()
 	for ; k != nil && len(keys) < truncateChunk && size < truncateChunkBytes; k, value = c.Prev() {
 		i, err := entryIndex(k)
 		if err != nil {
@@ -162,13 +160,14 @@ func (tr *truncation) remove(t *txn, d *draft, b *bolt.Bucket) error {
 			}
 		}
 	}
-	err := deleteKeys(b, keys)
+	if err := deleteKeys(b, keys); err != nil {
+		return err
+	}
+	v, err := t.view(d)
 	if err != nil {
 		return err
 	}
-	left := d.tail.index - uint64(len(keys))
-	v := &view{c: b.Cursor(), first: d.meta.prevIndex + 1, last: left}
-	d.tail, err = tailAt(v, &d.meta, left)
+	d.tail, err = tailAt(v, &d.meta, d.tail.index-uint64(len(keys)))
 	return err
 }
 
@@ -202,7 +201,7 @@ func (t *txn) view(d *draft) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &view{c: b.Cursor(), first: d.meta.prevIndex + 1, last: d.tail.index}, nil
+	return newView(b, d.meta.prevIndex+1, d.tail.index)
 }
 
 // tailAt is the tail of the log when the entry at index is its last.

@@ -12,7 +12,7 @@ import (
 func newUUID() string {
 	for {
 		var b [16]byte
-		rand.Read(b[:]) //nolint:errcheck // It never fails.
+		rand.Read(b[:]) // It never fails.
 		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
 			return id
 		}

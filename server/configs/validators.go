@@ -15,11 +15,6 @@ type validator func(c *Config, value string) error
 // parseValid reads the catalogue's column of valid values, which has the form
 // that Kafka's validators print themselves in.
 func parseValid(c *Config, text string) validator {
-	if c.Type == List {
-		if v := parseValidList(text); v != nil {
-			return v
-		}
-	}
 	switch text {
 	case "", "non-null string":
 		return nil
@@ -27,8 +22,8 @@ func parseValid(c *Config, text string) validator {
 		return gzipLevel
 	case "[partitionId]:[brokerId],[partitionId]:[brokerId],...":
 		return throttledReplicas()
-	case "non-empty string":
-		return nonEmpty
+	case "non-empty string", "non-empty list":
+		return nonEmpty(text)
 	case "[latest, earliest, by_duration:PnDTnHnMn.nS]":
 		return offsetReset
 	}
@@ -40,22 +35,10 @@ func parseValid(c *Config, text string) validator {
 	if low, high, ok := strings.Cut(inner, ",..."); ok {
 		return inRange(low, strings.TrimPrefix(high, ","))
 	}
+	if c.Type == List {
+		return allOf(strings.Split(inner, ", "))
+	}
 	return oneOf(strings.Split(inner, ", "), foldCase)
-}
-
-// parseValidList reads what is valid for a list: "non-empty", then the names that
-// it may hold; neither is any list without empty parts.
-func parseValidList(text string) validator {
-	rest, full := strings.CutPrefix(text, "non-empty")
-	rest = strings.TrimSpace(rest)
-	if rest == "" {
-		return list(nil, full)
-	}
-	names, ok := strings.CutPrefix(rest, "[")
-	if !ok || strings.HasPrefix(rest, "[partitionId]") {
-		return nil
-	}
-	return list(strings.Split(strings.TrimSuffix(names, "]"), ", "), full)
 }
 
 // inRange checks a number; high "" means no upper bound.
@@ -110,23 +93,13 @@ func oneOf(names []string, foldCase bool) validator {
 	}
 }
 
-// list checks each part of a list (ConfigDef.ValidList); no names means that any
-// will do.
-func list(names []string, full bool) validator {
+// allOf checks each part of a list.
+func allOf(names []string) validator {
 	one := oneOf(names, false)
-	which := "any non-empty value"
-	if names != nil {
-		which = "[" + strings.Join(names, ", ") + "]"
-	}
 	return func(c *Config, value string) error {
 		parts := splitList(value)
-		switch {
-		case full && len(parts) == 0:
-			return fmt.Errorf("Configuration '%s' must not be empty. Valid values include: %s", c.Name, which) //nolint:staticcheck // Kafka's words.
-		case slices.Contains(parts, ""):
-			return fmt.Errorf("Configuration '%s' values must not be empty.", c.Name) //nolint:staticcheck,revive // Kafka's words.
-		case names == nil:
-			return nil
+		if slices.Contains(parts, "") {
+			return told("Configuration '" + c.Name + "' values must not be empty.")
 		}
 		for _, s := range parts {
 			if err := one(c, s); err != nil {
@@ -137,11 +110,14 @@ func list(names []string, full bool) validator {
 	}
 }
 
-func nonEmpty(c *Config, value string) error {
-	if value == "" {
-		return c.invalid(value, "String must be non-empty")
+func nonEmpty(what string) validator {
+	why := strings.TrimPrefix(what, "non-empty ") + " must be non-empty"
+	return func(c *Config, value string) error {
+		if value == "" {
+			return c.invalid(value, why)
+		}
+		return nil
 	}
-	return nil
 }
 
 // throttledReplicas is ThrottledReplicaListValidator.
@@ -172,8 +148,7 @@ func offsetReset(c *Config, value string) error {
 	if d, ok := strings.CutPrefix(value, "by_duration:P"); ok && isDuration(d) {
 		return nil
 	}
-	return c.invalid(value, fmt.Sprintf("Invalid value `%s` for configuration %s. The value must be either "+
-		"'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.", value, c.Name))
+	return c.invalid(value, "one of latest, earliest, by_duration:PnDTnHnMn.nS is expected")
 }
 
 // isDuration tells whether s is an ISO 8601 duration after its P.

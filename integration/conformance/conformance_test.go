@@ -1,0 +1,237 @@
+package conformance_test
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minikafka/minikafka/integration/conformance"
+	"github.com/minikafka/minikafka/integration/reference"
+)
+
+// The flags of a run.
+//
+//nolint:gochecknoglobals // Flags are registered before the tests are.
+var (
+	targetFlag = flag.String("target", os.Getenv("MINIKAFKA_TARGET"), "what to run against: reference, minikafka, kfake, or host:port,host:port of a running cluster")
+	rowsFlag   = flag.String("rows", "", "run only these rows: ids, separated by commas")
+	updateFlag = flag.Bool("update", false, "write the results to testdata, and docs/CONFORMANCE.md")
+)
+
+// row is one line of the conformance table.
+type row struct {
+	id    string
+	title string
+	// during names the situation that the row takes part in; empty for rows that leave the cluster alone.
+	during string
+	// withoutELR asks for a cluster without eligible leader replicas.
+	withoutELR bool
+	// needs are verbs beyond those of the situation.
+	needs []conformance.Verb
+	// unstaged says why the row cannot be run anywhere; it is listed all the same.
+	unstaged string
+	run      func(e *env)
+}
+
+// rows returns the whole table, in the order of the ids.
+func rows() []row {
+	all := slices.Concat(produceRows(), idempotenceRows(), electionRows(), lastReplicaRows(), fetchRows(), metadataRows())
+	slices.SortStableFunc(all, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// TestConformance runs the table against the target.
+func TestConformance(t *testing.T) {
+	target := chosenTarget(t)
+	run := &run{target: target, known: readResults(t, target), seen: map[string]result{}}
+	for _, g := range groups(target) {
+		run.group(t, g)
+	}
+	run.close(t)
+	if *updateFlag {
+		run.write(t)
+	}
+}
+
+func chosenTarget(t *testing.T) conformance.Target {
+	t.Helper()
+	if *targetFlag == "" {
+		t.Skip("no -target")
+	}
+	target, err := conformance.FindTarget(*targetFlag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if target.Name == "reference" {
+		reference.Require(t)
+	}
+	return target
+}
+
+// group is the rows that run side by side on one cluster.
+type group struct {
+	situation situation
+	config    conformance.Config
+	rows      []row
+}
+
+func (g group) name() string {
+	name := cmp.Or(g.situation.name, "healthy")
+	if g.config.WithoutELR {
+		name += ", without eligible leader replicas"
+	}
+	return name
+}
+
+// groups sorts the rows that the target can run into groups: those on one cluster together, the harmless ones first.
+func groups(target conformance.Target) []group {
+	var out []group
+	for _, withoutELR := range []bool{false, true} {
+		for _, s := range append([]situation{{}}, situations()...) {
+			g := group{situation: s, config: conformance.Config{WithoutELR: withoutELR}}
+			for _, r := range rows() {
+				if r.during == s.name && r.withoutELR == withoutELR && wanted(r) && notApplicable(target, r, s) == "" {
+					g.rows = append(g.rows, r)
+				}
+			}
+			if len(g.rows) > 0 {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
+func wanted(r row) bool {
+	return *rowsFlag == "" || slices.Contains(strings.Split(*rowsFlag, ","), r.id)
+}
+
+// notApplicable says why the target cannot run a row, or nothing.
+func notApplicable(target conformance.Target, r row, s situation) string {
+	if r.unstaged != "" {
+		return r.unstaged
+	}
+	if r.withoutELR && !target.Configs {
+		return "eligible leader replicas cannot be switched"
+	}
+	if why := target.Unable[s.name]; why != "" {
+		return why
+	}
+	if s.name == noController && !target.Controllers {
+		return "the controller is out of reach"
+	}
+	for _, v := range slices.Concat(s.needs, r.needs) {
+		if !target.Can(v) {
+			return "nodes cannot be made to " + string(v)
+		}
+	}
+	return ""
+}
+
+// run is one run of the table against a target.
+type run struct {
+	target  conformance.Target
+	config  conformance.Config
+	cluster conformance.Cluster // nil until it is needed, and after it was spoilt
+
+	known map[string]result
+	mu    sync.Mutex // guards seen
+	seen  map[string]result
+}
+
+// parallelRows bounds how many rows without a situation run at once.
+const parallelRows = 8
+
+func (r *run) group(t *testing.T, g group) {
+	t.Run(g.name(), func(t *testing.T) {
+		r.start(t, g.config)
+		stage := newStage(g.situation.steps, len(g.rows), r.env(t, "staging", nil))
+		slots := make(chan struct{}, parallelRows)
+		if g.situation.name != "" {
+			slots = make(chan struct{}, len(g.rows)) // They wait for each other.
+		}
+		var wg sync.WaitGroup
+		for _, row := range g.rows {
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				defer stage.leave() // Also of a row that -run leaves out.
+				t.Run(row.id, func(t *testing.T) { r.row(t, row, stage) })
+			})
+		}
+		wg.Wait()
+		if stage.failed != "" {
+			t.Errorf("staging: %s", stage.failed)
+			r.close(t)
+		}
+	})
+}
+
+// row runs one row and compares the outcome with the one that is known.
+func (r *run) row(t *testing.T, row row, stage *stage) {
+	start := time.Now()
+	failure := r.target.Differs[row.id]
+	if failure == "" {
+		failure = runRow(r.env(t, row.id, stage), row.run)
+	}
+	t.Logf("%s (%.1fs)", row.title, time.Since(start).Seconds())
+	r.mu.Lock()
+	r.seen[row.id] = result{Differs: tidy(failure)}
+	r.mu.Unlock()
+	known := r.known[row.id]
+	switch {
+	case *updateFlag && failure != "":
+		t.Skipf("differs: %s", failure)
+	case *updateFlag:
+	case failure != "" && known.Differs != "":
+		t.Skipf("differs, as is known: %s", failure)
+	case failure != "":
+		t.Error(failure)
+	case known.Differs != "":
+		t.Errorf("no longer differs: run with -update (known: %s)", known.Differs)
+	}
+}
+
+func (r *run) env(t *testing.T, id string, stage *stage) *env {
+	ids := slices.Sorted(maps.Keys(r.cluster.Addrs()))
+	return &env{t: t, id: id, target: r.target, cluster: r.cluster, stage: stage, A: ids[0], B: ids[1], C: ids[2]}
+}
+
+// startWithin bounds the start of a cluster.
+const startWithin = 3 * time.Minute
+
+// start makes sure that a cluster as config asks is running.
+func (r *run) start(t *testing.T, config conformance.Config) {
+	t.Helper()
+	if r.cluster != nil && r.config == config && !r.target.Fresh {
+		return
+	}
+	r.close(t)
+	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	defer cancel()
+	cluster, err := r.target.Start(ctx, config)
+	if err != nil {
+		t.Fatalf("starting %s: %v", r.target.Software, err)
+	}
+	r.cluster, r.config = cluster, config
+	if n := len(cluster.Addrs()); n < 3 {
+		t.Fatalf("the cluster has %d brokers, the rows need three", n)
+	}
+}
+
+func (r *run) close(t *testing.T) {
+	if r.cluster == nil {
+		return
+	}
+	if err := r.cluster.Close(); err != nil {
+		t.Errorf("closing %s: %v", r.target.Software, err)
+	}
+	r.cluster = nil
+}
