@@ -3,6 +3,7 @@ package minikafka
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -33,6 +34,7 @@ type cluster struct {
 	dir     string
 	tempDir bool
 	network server.Network
+	tcp     *tcp // network, when it is the ordinary one
 	fabric  *fabric.Fabric
 	holds   *replication.Holds
 	rules   election.ConfigRules
@@ -76,13 +78,7 @@ func Start(t TB, opts ...Option) *Cluster {
 func New(opts ...Option) (*Cluster, error) { return open(&noTest{}, opts) }
 
 func open(tb TB, opts []Option) (*Cluster, error) {
-	o := Options{Controllers: 1, Timings: FastTimings(), LogLevel: slog.LevelError}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.Brokers == 0 && len(o.BrokerIDs) == 0 {
-		o.Brokers = 1
-	}
+	o := options(opts)
 	l, err := plan(o)
 	if err != nil {
 		return nil, err
@@ -100,7 +96,8 @@ func open(tb TB, opts []Option) (*Cluster, error) {
 	}
 	c.changed.init()
 	if c.network == nil {
-		c.network = tcp{}
+		c.tcp = &tcp{guards: map[string]io.Closer{}}
+		c.network = c.tcp
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
@@ -139,8 +136,10 @@ func (c *cluster) start() error {
 		all.Go(func() { _, errs[i] = n.start() })
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
+	for _, err := range errs {
+		if err != nil {
+			return err // one is enough: the others mostly say the same
+		}
 	}
 	if err := c.wait(ctx, "all brokers in the cluster", c.allJoined); err != nil {
 		return err
@@ -187,6 +186,7 @@ func (c *cluster) close() error {
 		errs[len(c.brokers)+i] = n.finally(ctx, how)
 	}
 	errs[len(errs)-1] = c.closeDir()
+	c.tcp.close()
 	if c.testLog != nil {
 		c.testLog.out.close()
 	}
@@ -257,16 +257,6 @@ func (c *Cluster) ID() string { return c.cluster.id }
 
 // DataDir is the directory with the brokers' files.
 func (c *Cluster) DataDir() string { return c.cluster.dir }
-
-// tcp is the ordinary network.
-type tcp struct{}
-
-func (tcp) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
-
-func (tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", address)
-}
 
 // notifier is a channel that is closed at the next change.
 type notifier struct {

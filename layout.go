@@ -230,6 +230,9 @@ func (l *layout) planConfigs(o Options) error {
 	for i := range l.brokers {
 		b := &l.brokers[i]
 		b.static = merged(common, o.BrokerConfigs[b.id])
+		if err := configs.CheckTogether(b.static); err != nil {
+			return badOption("broker %d: %v", b.id, err)
+		}
 		var err error
 		if b.timing, err = o.Timings.timing(b.static); err != nil {
 			return err

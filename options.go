@@ -52,6 +52,15 @@ type Options struct {
 // Option sets something of a cluster.
 type Option func(*Options)
 
+// options are the defaults with opts applied.
+func options(opts []Option) Options {
+	o := Options{Brokers: 1, Controllers: 1, Timings: FastTimings(), LogLevel: slog.LevelError}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
 // Brokers sets the number of brokers; 1 by default. Their ids are 0, 1, 2 and so on.
 func Brokers(n int) Option { return func(o *Options) { o.Brokers = n } }
 

@@ -113,8 +113,11 @@ func (e *edit) validOverrides(r ConfigResource, old, next, asked map[string]stri
 				math.MaxInt16)
 		}
 	}
-	if r.IsBroker {
+	switch {
+	case r.IsBroker:
 		return e.validBrokerConfigs(r.Broker, next)
+	case r.Named.Kind != 0:
+		return nil
 	}
 	if err := ValidateTopicName(r.Topic); err != nil {
 		return err

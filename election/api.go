@@ -189,3 +189,6 @@ func (c *Client) Do(ctx context.Context, cmd Command) (any, error) { return c.do
 // unless they take long. Commands are applied before Do returns; their effects
 // reach the brokers a little later, and this waits for them.
 func (c *Client) Settle(ctx context.Context, topics []string) error { return c.settle(ctx, topics) }
+
+// Quorum asks the active controller about the group of controllers.
+func (c *Client) Quorum(ctx context.Context) (*Quorum, error) { return c.quorum(ctx) }

@@ -1,6 +1,12 @@
 package election
 
-import "github.com/minikafka/minikafka/log"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/minikafka/minikafka/log"
+)
 
 // Command is something the controller is asked to do. Each type says what Do
 // answers. Results carry one error per item, in the order of the request; Do's
@@ -75,6 +81,33 @@ type ConfigResource struct {
 	// IsBroker: a broker's dynamic configs; Broker -1 is the cluster default.
 	IsBroker bool
 	Broker   int32
+	// Named is a resource that is neither; its configs are validated by the
+	// sender.
+	Named NamedResource
+}
+
+// NamedResource is a resource that the controller knows by its configs alone: a
+// group (Kind 32) or a client metrics subscription (16), numbered as in the
+// protocol. The zero value is none.
+type NamedResource struct {
+	Kind int8
+	Name string
+}
+
+// MarshalText makes it a key in the controller's file.
+func (r NamedResource) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d:%s", r.Kind, r.Name), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *NamedResource) UnmarshalText(text []byte) error {
+	kind, name, _ := strings.Cut(string(text), ":")
+	n, err := strconv.ParseInt(kind, 10, 8)
+	if err != nil {
+		return fmt.Errorf("%w: resource %q", errEntry, text)
+	}
+	*r = NamedResource{int8(n), name}
+	return nil
 }
 
 // ConfigOp is IncrementalAlterConfigs' operation.

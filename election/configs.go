@@ -63,6 +63,8 @@ func (c *AllocateProducerIDs) apply(e *edit) (any, error) {
 // overrides are the dynamic configs of a resource.
 func (e *edit) overrides(r ConfigResource) map[string]string {
 	switch {
+	case r.Named.Kind != 0:
+		return e.NamedConfigs[r.Named]
 	case !r.IsBroker:
 		if t := e.Topics[r.Topic]; t != nil {
 			return t.Configs
@@ -79,6 +81,8 @@ func (e *edit) overrides(r ConfigResource) map[string]string {
 // reckons anew (createClearElrRecordsAsNeeded).
 func (e *edit) setOverrides(r ConfigResource, configs map[string]string, minISRSet bool) {
 	switch {
+	case r.Named.Kind != 0:
+		e.setNamedConfigs(r.Named, configs)
 	case r.IsBroker:
 		e.setBrokerConfigs(max(r.Broker, -1), configs)
 	default:

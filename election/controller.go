@@ -235,7 +235,6 @@ func (c *controller) begin() (end func()) {
 	return func() {
 		cancel()
 		c.reign.end()
-		c.fsm.announce()
 		c.fsm.touch()
 		c.fsm.pending.lost()
 		c.trans.newReign()

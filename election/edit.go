@@ -133,6 +133,16 @@ func (e *edit) setBrokerConfigs(broker int32, configs map[string]string) {
 	}
 }
 
+// setNamedConfigs replaces the configs of a group or a subscription.
+func (e *edit) setNamedConfigs(r NamedResource, configs map[string]string) {
+	e.NamedConfigs, e.changed = cloned(e.NamedConfigs), true
+	if len(configs) == 0 {
+		delete(e.NamedConfigs, r)
+	} else {
+		e.NamedConfigs[r] = configs
+	}
+}
+
 // active tells whether a broker is registered, unfenced and not shutting down
 // (ClusterControlManager.isActive).
 func (e *edit) active(id int32) bool { return e.Brokers[id].Alive() }

@@ -44,7 +44,8 @@ func emptyImage() *Image {
 	return &Image{
 		Brokers: map[int32]*Broker{}, Topics: map[string]*Topic{}, TopicsByID: map[log.TopicID]*Topic{},
 		ClusterConfigs: map[string]string{}, BrokerConfigs: map[int32]map[string]string{},
-		Features: map[string]int16{},
+		NamedConfigs: map[NamedResource]map[string]string{},
+		Features:     map[string]int16{},
 	}
 }
 
@@ -59,17 +60,6 @@ func (f *fsm) publish(m *Image) {
 
 // touch wakes who waits for a newer image, without one.
 func (f *fsm) touch() {
-	for {
-		old := f.published.Load()
-		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
-			close(old.changed)
-			return
-		}
-	}
-}
-
-// announce wakes who waits, without a newer image.
-func (f *fsm) announce() {
 	for {
 		old := f.published.Load()
 		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
@@ -129,6 +119,7 @@ type savedState struct {
 	Topics         []*Topic
 	ClusterConfigs map[string]string
 	BrokerConfigs  map[int32]map[string]string
+	NamedConfigs   map[NamedResource]map[string]string
 	Features       map[string]int16
 	FeaturesEpoch  int64
 	Hidden         hidden
@@ -139,7 +130,7 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	m := f.image()
 	s := &savedState{
 		Term: m.Term, Index: m.Index, ClusterID: m.ClusterID, Brokers: m.Brokers,
-		ClusterConfigs: m.ClusterConfigs, BrokerConfigs: m.BrokerConfigs,
+		ClusterConfigs: m.ClusterConfigs, BrokerConfigs: m.BrokerConfigs, NamedConfigs: m.NamedConfigs,
 		Features: m.Features, FeaturesEpoch: m.FeaturesEpoch, Hidden: f.hidden,
 	}
 	for _, t := range m.Topics {
@@ -171,7 +162,8 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 		Term: s.Term, Index: s.Index, ClusterID: s.ClusterID, Brokers: cloned(s.Brokers),
 		Topics: map[string]*Topic{}, TopicsByID: map[log.TopicID]*Topic{},
 		ClusterConfigs: cloned(s.ClusterConfigs), BrokerConfigs: cloned(s.BrokerConfigs),
-		Features: cloned(s.Features), FeaturesEpoch: s.FeaturesEpoch,
+		NamedConfigs: cloned(s.NamedConfigs),
+		Features:     cloned(s.Features), FeaturesEpoch: s.FeaturesEpoch,
 	}
 	for _, t := range s.Topics {
 		m.Topics[t.Name], m.TopicsByID[t.ID] = t, t

@@ -27,6 +27,8 @@ func (c *controller) handle(ctx context.Context, from fabric.Node, msg any) (any
 		return c.pullImage(ctx, reign, msg)
 	case *registerBroker:
 		return during(ctx, reign, func(ctx context.Context) (any, error) { return c.register(ctx, msg) })
+	case *describeQuorum:
+		return c.describeQuorum(), nil
 	case *awaitSettled:
 		return during(ctx, reign, func(ctx context.Context) (any, error) { return nil, c.awaitSettled(ctx, msg) })
 	case *runCommand:

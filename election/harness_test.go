@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/minikafka/minikafka/election"
+	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication/fabric"
 )
 
@@ -74,6 +75,7 @@ type cluster struct {
 	controllers map[int32]*election.Controller
 	brokers     map[int32]*broker
 	logger      *slog.Logger
+	incarnation int
 }
 
 // broker is a broker's side with its port.
@@ -143,12 +145,13 @@ func (c *cluster) startBroker(id int32, edit ...func(*election.ClientConfig)) *b
 		c.t.Fatal(err)
 	}
 	b := &broker{id: id, port: port}
+	c.incarnation++
 	cfg := election.ClientConfig{
 		BrokerID: id, Host: "localhost", Port: 9092 + id, PreviousEpoch: -1,
 		Controllers: c.peers, Call: port, Logger: c.logger, Timing: c.timing,
 		OnImage: func(m *election.Image) { b.seen = append(b.seen, m.Index) },
 	}
-	copy(cfg.Incarnation[:], fmt.Sprintf("%d/%d", id, time.Now().UnixNano()))
+	copy(cfg.Incarnation[:], fmt.Sprint(c.incarnation))
 	for _, f := range edit {
 		f(&cfg)
 	}
@@ -259,3 +262,15 @@ func partition(m *election.Image, topic string) *election.Partition {
 func ids(list ...int32) []int32 { return list }
 
 func same(a []int32, b ...int32) bool { return slices.Equal(a, b) }
+
+// alterISR is a leader's proposal for partition 0 of topic t.
+func alterISR(m *election.Image, b *broker, p *election.Partition, isr ...int32) *election.AlterPartition {
+	cmd := &election.AlterPartition{
+		Broker: b.id, BrokerEpoch: b.Epoch(), Partition: log.PartitionID{Topic: m.Topics["t"].ID},
+		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
+	}
+	for _, id := range isr {
+		cmd.NewISR = append(cmd.NewISR, election.ISRMember{ID: id, Epoch: -1})
+	}
+	return cmd
+}

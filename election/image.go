@@ -19,6 +19,8 @@ type Image struct {
 	// name ""), BrokerConfigs those of one broker.
 	ClusterConfigs map[string]string
 	BrokerConfigs  map[int32]map[string]string
+	// NamedConfigs are the configs of groups and client metrics subscriptions.
+	NamedConfigs map[NamedResource]map[string]string
 	// Features are the finalized feature levels, by Kafka's names.
 	Features map[string]int16
 	// FeaturesEpoch grows with each change of Features.

@@ -19,7 +19,6 @@ func (c *controller) rule(ctx context.Context) {
 	}
 	c.sessions.restart(c.image(), time.Now())
 	c.reign.begin(ctx)
-	c.fsm.announce()
 	c.fsm.touch()
 	c.logger.Info("active controller", "term", c.image().Term)
 	balance, stopBalance := every(c.cfg.Timing.LeaderImbalanceCheck)

@@ -31,6 +31,7 @@ type transport struct {
 	self     raft.ServerAddress
 	calls    chan raft.RPC
 	voteTime time.Duration
+	progress progress
 
 	mu    sync.Mutex
 	port  *fabric.Port
@@ -41,6 +42,7 @@ type transport struct {
 func newTransport(id int32, voteTime time.Duration) *transport {
 	t := &transport{self: address(id), calls: make(chan raft.RPC, 64), voteTime: voteTime}
 	t.reign, t.end = context.WithCancel(context.Background())
+	t.progress.reset()
 	return t
 }
 
@@ -55,6 +57,7 @@ func node(a raft.ServerAddress) (fabric.Node, error) {
 func (t *transport) newReign() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.progress.reset()
 	t.end()
 	t.reign, t.end = context.WithCancel(context.Background())
 }
@@ -127,7 +130,12 @@ func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (ra
 func (t *transport) AppendEntries(_ raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	ctx, _ := t.during()
 	sent := *args
-	return call(ctx, t, target, &raftCall{request: &sent}, resp)
+	last := args.PrevLogEntry + uint64(len(args.Entries))
+	err := call(ctx, t, target, &raftCall{request: &sent}, resp)
+	if err == nil {
+		t.progress.note(target, resp, last)
+	}
+	return err
 }
 
 // RequestVote asks for a vote, for as long as an election may take.

@@ -141,7 +141,9 @@ func (tr *truncation) remove(t *txn, d *draft, b *bolt.Bucket) error {
 	c := b.Cursor()
 	size := 0
 	t.changes++
-	k, value := c.Last()
+	// Not Last: in a transaction that has emptied the bucket it never returns
+	// (bbolt 1.5.0).
+	k, value := c.Seek(entryKey(d.tail.index))
 	for ; k != nil && len(keys) < truncateChunk && size < truncateChunkBytes; k, value = c.Prev() {
 		i, err := entryIndex(k)
 		if err != nil {
@@ -207,7 +209,7 @@ func (t *txn) view(d *draft) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newView(b, d.meta.prevIndex+1, d.tail.index)
+	return &view{c: b.Cursor(), first: d.meta.prevIndex + 1, last: d.tail.index}, nil
 }
 
 // tailAt is the tail of the log when the entry at index is its last.

@@ -236,6 +236,7 @@ func (r *Replica) awaitLocked(p *Pending) {
 // appended settles the oldest queued appends: raft has stored their entries, in
 // their order. It runs on raft's goroutine.
 func (r *Replica) appended(entries []log.Entry) {
+	r.manager.Witness.stored(r)
 	r.mu.Lock()
 	start, epoch := r.log.LogStartOffset(), r.epoch
 	for _, e := range entries {
@@ -312,6 +313,7 @@ func (r *Replica) dequeueLocked(id int64) {
 
 // copied tells of a follower's log having grown or been cut.
 func (r *Replica) copied() {
+	r.manager.Witness.stored(r)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end := r.log.LogEndOffset(); r.log.HighWatermark() > end {

@@ -141,6 +141,7 @@ func (r *Replica) handleReset(ctx context.Context, m *resetMsg) (*resetReply, er
 			r.failed(err)
 			continue
 		}
+		r.manager.Witness.stored(r)
 		next, err := startInstance(r, false, epoch, nil)
 		if err != nil {
 			r.failed(err)
@@ -175,7 +176,8 @@ func (r *Replica) followerLocked(ctx context.Context, epoch int32) (*instance, i
 }
 
 // mark takes over a leader's watermarks, if the replica follows in that epoch.
-// The high watermark may go down, as on Kafka's followers.
+// With a new leader the high watermark may go down, as on Kafka's followers;
+// within an epoch it only grows, so a lower one is a message that was overtaken.
 func (r *Replica) mark(epoch int32, highWatermark, logStart int64) (ok bool) {
 	r.mu.Lock()
 	if r.epoch != epoch || r.leading || r.offline {
@@ -197,9 +199,11 @@ func (r *Replica) mark(epoch int32, highWatermark, logStart int64) (ok bool) {
 	if r.epoch != epoch || r.leading {
 		return false
 	}
-	if hw := min(highWatermark, r.log.LogEndOffset()); hw != r.log.HighWatermark() {
+	hw, current := min(highWatermark, r.log.LogEndOffset()), r.log.HighWatermark()
+	if hw > current || (hw < current && r.marked < epoch) {
 		r.log.SetHighWatermark(hw)
 		r.notifyLocked()
 	}
+	r.marked = epoch
 	return true
 }

@@ -58,7 +58,8 @@ func serverBroker(id raft.ServerID) int32 {
 
 var errTermTaken = errors.New("replication: appointed for a term that has been seen already")
 
-// startInstance runs raft over the replica's log. It returns when a leader leads.
+// startInstance runs raft over the replica's log. A leader to be has yet to
+// campaign.
 func startInstance(r *Replica, leading bool, epoch int32, replicas []int32) (*instance, error) {
 	self := r.manager.Broker
 	in := &instance{replica: r, leading: leading, epoch: epoch, rpcs: make(chan raft.RPC, 16)}
@@ -102,12 +103,6 @@ func startInstance(r *Replica, leading bool, epoch int32, replicas []int32) (*in
 	store.scanning.Store(false)
 	snapshots.running.Store(true)
 	in.raft = rf
-	if leading {
-		if err := in.campaign(); err != nil {
-			in.stop()
-			return nil, err
-		}
-	}
 	return in, nil
 }
 

@@ -22,17 +22,18 @@ type followerState struct {
 	toldHighWatermark, toldLogStart int64
 }
 
-// resetFollowersLocked forgets what was known before this epoch: members of the
-// ISR count as caught up now, others as never.
-func (r *Replica) resetFollowersLocked(isr []int32) {
+// trackLocked forgets what was known before this epoch: members of the ISR count
+// as caught up now, others as never.
+func (r *Replica) trackLocked(a Assignment) {
 	clear(r.followers)
+	r.tracked = a.LeaderEpoch
 	now := time.Now()
-	for _, b := range r.replicas {
+	for _, b := range a.Replicas {
 		if b == r.manager.Broker {
 			continue
 		}
 		f := &followerState{end: -1, logStart: -1, brokerEpoch: -1, toldHighWatermark: -1, toldLogStart: -1}
-		if slices.Contains(isr, b) {
+		if slices.Contains(a.ISR, b) {
 			f.caughtUp = now
 		}
 		r.followers[b] = f
@@ -43,17 +44,19 @@ func (r *Replica) resetFollowersLocked(isr []int32) {
 func (r *Replica) sending(broker int32) sending {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.followers[broker]; f != nil {
-		f.inFlight++
+	s := sending{at: time.Now(), end: r.log.LogEndOffset(), follower: r.followers[broker]}
+	if s.follower != nil {
+		s.follower.inFlight++
 	}
-	return sending{at: time.Now(), end: r.log.LogEndOffset()}
+	return s
 }
 
-func (r *Replica) sentTo(broker int32) {
+// sent notes that the request has been answered.
+func (r *Replica) sent(s sending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.followers[broker]; f != nil {
-		f.inFlight--
+	if s.follower != nil {
+		s.follower.inFlight--
 	}
 }
 
@@ -68,7 +71,7 @@ func (r *Replica) matched(epoch int32, broker int32, index uint64, sent sending,
 	}
 	r.mu.Lock()
 	f := r.followers[broker]
-	if !r.leading || r.epoch != epoch || f == nil || !r.currentLocked(broker, a.BrokerEpoch) {
+	if r.tracked != epoch || f == nil || !r.currentLocked(broker, a.BrokerEpoch) {
 		r.mu.Unlock()
 		return
 	}
@@ -122,6 +125,7 @@ func (r *Replica) settleLocked() []settled {
 	current := r.log.HighWatermark()
 	next := nextHighWatermark(current, r.log.LogEndOffset(), len(r.isr.committed), r.minISRLocked(), others)
 	if next != current {
+		r.manager.Witness.advancesLocked(r, next)
 		r.log.SetHighWatermark(next)
 		r.notifyLocked()
 		r.markFollowersLocked()

@@ -17,11 +17,13 @@ type ManagerConfig struct {
 	Broker int32
 	DB     *log.DB
 	// Call sends messages to other nodes; a *fabric.Port.
-	Call   Caller
-	ISR    ISRChanger
-	Holds  *Holds // may be nil
-	Logger *slog.Logger
-	Timing Timing
+	Call Caller
+	ISR  ISRChanger
+	// Holds and Witness are the cluster's instruments of tests; they may be nil.
+	Holds   *Holds
+	Witness *Witness
+	Logger  *slog.Logger
+	Timing  Timing
 	// BrokerEpoch is this broker's current epoch.
 	BrokerEpoch func() int64
 }
@@ -181,10 +183,12 @@ func (m *Manager) Replicas() []*Replica {
 func (m *Manager) Stop() {
 	m.mu.Lock()
 	m.stopped = true
+	replicas := m.replicas
+	m.replicas = map[log.PartitionID]*Replica{}
 	m.mu.Unlock()
 	m.cancel()
 	var all sync.WaitGroup
-	for _, r := range m.Replicas() {
+	for _, r := range replicas {
 		all.Go(func() { r.stop(ErrStopped) })
 	}
 	all.Wait()
@@ -196,29 +200,32 @@ func (m *Manager) Stop() {
 func (m *Manager) Handle(ctx context.Context, from fabric.Node, msg any) (answer any, handled bool, err error) {
 	switch msg := msg.(type) {
 	case *appendMsg:
-		r, err := m.await(ctx, msg.ID)
-		if err != nil {
-			return nil, true, err
-		}
-		answer, err := r.handleAppend(ctx, msg)
-		return answer, true, err
+		answer, err = onReplica(ctx, m, msg.ID, func(r *Replica) (any, error) { return r.handleAppend(ctx, msg) })
 	case *resetMsg:
-		r, err := m.await(ctx, msg.ID)
-		if err != nil {
-			return nil, true, err
-		}
-		answer, err := r.handleReset(ctx, msg)
-		return answer, true, err
+		answer, err = onReplica(ctx, m, msg.ID, func(r *Replica) (any, error) { return r.handleReset(ctx, msg) })
 	case *helloMsg:
-		r, err := m.await(ctx, msg.ID)
-		if err != nil {
-			return nil, true, err
-		}
-		return nil, true, r.handleHello(ctx, from.ID, msg)
+		answer, err = onReplica(ctx, m, msg.ID, func(r *Replica) (any, error) { return nil, r.handleHello(ctx, from.ID, msg) })
 	case *marksMsg:
-		return m.handleMarks(msg), true, nil
+		answer = m.handleMarks(msg)
+	default:
+		return nil, false, nil
 	}
-	return nil, false, nil
+	return answer, true, err
+}
+
+// onReplica waits for the partition's replica and works on it; if that goes
+// away meanwhile, the next one is waited for.
+func onReplica(ctx context.Context, m *Manager, id log.PartitionID, work func(*Replica) (any, error)) (any, error) {
+	for {
+		r, err := m.await(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := work(r)
+		if !errors.Is(err, ErrNotHosted) {
+			return answer, err
+		}
+	}
 }
 
 // await finds a replica; one that the metadata has not brought yet is waited for.

@@ -81,7 +81,7 @@ func (ms *marks) send(broker int32, q *markQueue) {
 			return
 		case ok:
 			for i, r := range of {
-				r.marked(broker, m.Marks[i], a.LogStarts[i])
+				r.told(broker, m.Marks[i], a.LogStarts[i])
 			}
 		}
 	}
@@ -99,8 +99,8 @@ func (r *Replica) markFor(broker int32) (mark, bool) {
 	return mark{ID: r.id, Epoch: r.epoch, HighWatermark: hw, LogStart: start}, true
 }
 
-// marked notes what the follower knows now.
-func (r *Replica) marked(broker int32, m mark, followerStart int64) {
+// told notes what the follower knows now.
+func (r *Replica) told(broker int32, m mark, followerStart int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.followers[broker]

@@ -49,14 +49,18 @@ type Replica struct {
 	isr            isrState
 	// epochStart is the log end when this replica began to lead.
 	epochStart int64
-	followers  map[int32]*followerState
-	queued     []*Pending // applied, not yet stored: StoreLogs takes the first
-	waiting    []*Pending // stored with acks -1, above the high watermark, by offset
-	producers  map[int64]*producerQueue
-	deletions  []*deletion
-	watchers   map[chan<- struct{}]struct{}
-	changed    chan struct{} // closed and replaced at each change of role
-	stopped    chan struct{}
+	// followers are what is known in the epoch tracked, from just before raft
+	// leads: its first entry may reach them before this replica knows.
+	followers map[int32]*followerState
+	tracked   int32      // -1: none
+	marked    int32      // the epoch whose leader last told its watermarks
+	queued    []*Pending // applied, not yet stored: StoreLogs takes the first
+	waiting   []*Pending // stored with acks -1, above the high watermark, by offset
+	producers map[int64]*producerQueue
+	deletions []*deletion
+	watchers  map[chan<- struct{}]struct{}
+	changed   chan struct{} // closed and replaced at each change of role
+	stopped   chan struct{}
 }
 
 func newReplica(m *Manager, a Assignment) (*Replica, error) {
@@ -67,7 +71,7 @@ func newReplica(m *Manager, a Assignment) (*Replica, error) {
 	return &Replica{
 		manager: m, id: a.ID, topic: a.Topic, log: l,
 		transition: newSemaphore(), writing: newSemaphore(),
-		leader: -1, epoch: -1, partitionEpoch: -1,
+		leader: -1, epoch: -1, partitionEpoch: -1, tracked: -1, marked: -1,
 		followers: map[int32]*followerState{},
 		producers: map[int64]*producerQueue{},
 		watchers:  map[chan<- struct{}]struct{}{},
@@ -140,22 +144,29 @@ func (r *Replica) become(a Assignment) {
 // lead starts raft as the appointed leader, and counts from its log end.
 func (r *Replica) lead(a Assignment) {
 	in, err := startInstance(r, true, a.LeaderEpoch, a.Replicas)
+	if err == nil {
+		r.mu.Lock()
+		r.epochStart = r.log.LogEndOffset()
+		r.trackLocked(a)
+		r.mu.Unlock()
+		if err = in.campaign(); err != nil {
+			in.stop()
+		}
+	}
 	if err != nil {
-		r.manager.Logger.Error("cannot lead", "partition", r.name(), "epoch", a.LeaderEpoch, "error", err)
 		if r.manager.ctx.Err() == nil {
 			r.failed(err)
 		}
 		return
 	}
+	r.manager.Witness.leads(r, a.LeaderEpoch)
 	r.mu.Lock()
-	r.in, r.leading = in, true
-	r.epochStart = r.log.LogEndOffset()
-	r.resetFollowersLocked(a.ISR)
-	r.greeted = true
+	r.in, r.leading, r.greeted = in, true, true
 	done := r.settleLocked()
 	r.signalLocked()
 	r.mu.Unlock()
 	settlePending(done)
+	r.maybeExpandISR()
 }
 
 // follow starts raft as a follower. The first time in this process the leader is
@@ -190,6 +201,7 @@ func (r *Replica) deposeLocked(err error) []settled {
 	}
 	r.deletions = nil
 	clear(r.followers)
+	r.tracked = -1
 	r.notifyLocked()
 	return out
 }

@@ -25,7 +25,7 @@ func (t *transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, req *r
 	r := t.in.replica
 	follower := serverBroker(id)
 	sent := r.sending(follower)
-	defer r.sentTo(follower)
+	defer r.sent(sent)
 	if err := r.manager.Holds.wait(t.in.ctx, r.id); err != nil {
 		return err
 	}
@@ -69,8 +69,7 @@ func (t *transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, req *r
 func (t *transport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, _ io.Reader) error {
 	r := t.in.replica
 	follower := serverBroker(id)
-	r.sending(follower)
-	defer r.sentTo(follower)
+	defer r.sent(r.sending(follower))
 	if err := r.manager.Holds.wait(t.in.ctx, r.id); err != nil {
 		return err
 	}
@@ -160,8 +159,9 @@ func (t *transport) TimeoutNow(raft.ServerID, raft.ServerAddress, *raft.TimeoutN
 
 // sending is what the leader had when a request was made ready.
 type sending struct {
-	at  time.Time
-	end int64
+	at       time.Time
+	end      int64
+	follower *followerState
 }
 
 // semaphore is a lock whose waiters a synctest bubble takes for blocked, unlike

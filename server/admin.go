@@ -26,6 +26,8 @@ type adminAPI struct {
 	// settle waits until what has been changed is in force, on the topics'
 	// leaders above all.
 	settle func(ctx context.Context, topics []string)
+	// quorum asks the active controller about the controllers.
+	quorum func(context.Context) (*election.Quorum, error)
 	// static are the configs the broker was started with, its id, rack and
 	// listeners among them.
 	static  map[string]string
@@ -89,7 +91,7 @@ var errUnexpectedResult = errors.New("server: the controller answered with anoth
 // admin are the broker's admin requests.
 func (b *broker) admin() *adminAPI {
 	return &adminAPI{
-		broker: b.config.ID, image: b.image, do: b.do, settle: b.settle,
+		broker: b.config.ID, image: b.image, do: b.do, settle: b.settle, quorum: b.election.Quorum,
 		static: b.told(), loggers: &b.loggers,
 	}
 }

@@ -102,7 +102,8 @@ func (a *adminAPI) checkAlteration(alt *alteration, o alterOptions) (r election.
 		r.Topic = alt.name
 		return r, true, alt.checkOps()
 	case configs.Group, configs.ClientMetrics:
-		return r, false, refuse(election.ErrInvalidRequest, "not yet")
+		r.Named = named(alt.kind, alt.name)
+		return r, true, a.checkNamedChange(alt, o)
 	}
 	return r, false, refuse(election.ErrInvalidRequest, fmt.Sprintf("Unknown resource type %d", alt.kind))
 }
@@ -153,24 +154,50 @@ func (a *adminAPI) checkBrokerChange(alt *alteration, o alterOptions) error {
 	if one {
 		now = a.image().BrokerConfigs[a.broker]
 	}
-	next := map[string]string{}
-	if !o.replace {
-		next = maps.Clone(now)
-		if next == nil {
-			next = map[string]string{}
-		}
-	}
-	for _, c := range alt.changes {
-		if err := applyChange(next, c); err != nil {
-			return err
-		}
+	next, err := alt.changed(now, o)
+	if err != nil {
+		return err
 	}
 	return configs.Rules{}.CheckBrokerChange(next, one)
 }
 
-// applyChange makes one change to a broker's configs
+// checkNamedChange checks the configs that a group or a subscription would have.
+func (a *adminAPI) checkNamedChange(alt *alteration, o alterOptions) error {
+	group := alt.kind == configs.Group
+	if err := alt.checkOps(); err != nil {
+		return err
+	}
+	next, err := alt.changed(a.image().NamedConfigs[named(alt.kind, alt.name)], o)
+	switch {
+	case alt.name == "" && group:
+		return refuse(election.ErrInvalidRequest, "Default group resources are not allowed.")
+	case alt.name == "":
+		return refuse(election.ErrInvalidRequest, "Subscription name can't be empty")
+	case err != nil:
+		return err
+	case group:
+		return a.values().ValidateGroup(next)
+	}
+	return configs.ValidateClientMetrics(next)
+}
+
+// changed are the configs that the resource would have.
+func (alt *alteration) changed(now map[string]string, o alterOptions) (map[string]string, error) {
+	next := map[string]string{}
+	if !o.replace {
+		maps.Copy(next, now)
+	}
+	for _, c := range alt.changes {
+		if err := applyChange(alt.kind, next, c); err != nil {
+			return nil, err
+		}
+	}
+	return next, nil
+}
+
+// applyChange makes one change to a resource's configs
 // (ConfigAdminManager.prepareIncrementalConfigs).
-func applyChange(set map[string]string, c election.ConfigChange) error {
+func applyChange(kind configs.Scope, set map[string]string, c election.ConfigChange) error {
 	switch c.Op {
 	case election.OpSet:
 		set[c.Name] = *c.Value
@@ -182,12 +209,12 @@ func applyChange(set map[string]string, c election.ConfigChange) error {
 	default:
 		return refuse(election.ErrInvalidRequest, fmt.Sprintf("Unknown operations type %d", c.Op))
 	}
-	known := configs.Lookup(configs.Broker, c.Name)
+	known := configs.Lookup(kind, c.Name)
 	verb := map[election.ConfigOp]string{election.OpAppend: "append", election.OpSubtract: "subtract"}[c.Op]
 	switch {
-	case known == nil:
+	case known == nil && kind == configs.Broker:
 		return fmt.Errorf("%w: %s of %s", errUnknownOp, verb, c.Name)
-	case known.Type != configs.List:
+	case known == nil || known.Type != configs.List:
 		return refuse(election.ErrInvalidConfig,
 			"Config value "+verb+" is not allowed for config key: "+c.Name)
 	}
@@ -195,15 +222,20 @@ func applyChange(set map[string]string, c election.ConfigChange) error {
 	if !ok && known.Default != nil {
 		old = *known.Default
 	}
+	set[c.Name] = changedList(old, *c.Value, c.Op == election.OpAppend)
+	return nil
+}
+
+// changedList is a list with the given parts, or without them.
+func changedList(old, parts string, add bool) string {
 	list := slices.DeleteFunc(strings.Split(old, ","), func(s string) bool { return s == "" })
-	for _, v := range strings.Split(*c.Value, ",") {
+	for v := range strings.SplitSeq(parts, ",") {
 		switch i := slices.Index(list, v); {
-		case c.Op == election.OpAppend && i < 0:
+		case add && i < 0:
 			list = append(list, v)
-		case c.Op == election.OpSubtract && i >= 0:
+		case !add && i >= 0:
 			list = slices.Delete(list, i, i+1)
 		}
 	}
-	set[c.Name] = strings.Join(list, ",")
-	return nil
+	return strings.Join(list, ",")
 }

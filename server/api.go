@@ -8,6 +8,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// maxKey is the highest API key that may be served.
+const maxKey = 94
+
 // api is one API key that the broker serves.
 type api struct {
 	key kmsg.Key
@@ -30,28 +33,55 @@ func serve[Q kmsg.Request](key kmsg.Key, minVersion, maxVersion int16, f func(*r
 	}}
 }
 
+// from has versions below first offered, but not answered.
+func (a api) from(first int16) api {
+	a.served = first
+	return a
+}
+
 // apis is every API key that is served, with the versions that Apache Kafka
 // 4.4.0 offers. Dispatch and ApiVersions are made from it.
 func apis() []api {
 	all := []api{
+		serve(kmsg.Produce, 0, 13, produce).from(3),
+		serve(kmsg.Fetch, 4, 18, fetch),
+		serve(kmsg.ListOffsets, 1, 11, listOffsets),
+		serve(kmsg.Metadata, 0, 13, metadata),
 		serve(kmsg.ApiVersions, 0, 5, apiVersions),
 		serve(kmsg.CreateTopics, 2, 7, createTopics),
 		serve(kmsg.DeleteTopics, 1, 6, deleteTopics),
+		serve(kmsg.DeleteRecords, 0, 2, deleteRecords),
+		serve(kmsg.InitProducerID, 0, 5, initProducerID),
+		serve(kmsg.OffsetForLeaderEpoch, 2, 4, offsetForLeaderEpoch),
 		serve(kmsg.DescribeConfigs, 1, 4, describeConfigs),
 		serve(kmsg.AlterConfigs, 0, 2, alterConfigs),
+		serve(kmsg.DescribeLogDirs, 1, 5, describeLogDirs),
 		serve(kmsg.CreatePartitions, 0, 3, createPartitions),
 		serve(kmsg.ElectLeaders, 0, 2, electLeaders),
 		serve(kmsg.IncrementalAlterConfigs, 0, 1, incrementalAlterConfigs),
+		serve(kmsg.DescribeQuorum, 0, 2, describeQuorum),
+		serve(kmsg.UpdateFeatures, 0, 2, updateFeatures),
+		serve(kmsg.DescribeCluster, 0, 2, describeCluster),
+		serve(kmsg.DescribeProducers, 0, 0, describeProducers),
+		serve(kmsg.UnregisterBroker, 0, 0, unregisterBroker),
 		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
 	}
 	slices.SortFunc(all, func(a, b api) int { return cmp.Compare(a.key, b.key) })
 	return all
 }
 
+// find looks a key up; nil when it is not served.
+func (b *broker) find(key int16) *api {
+	if key < 0 || key > maxKey {
+		return nil
+	}
+	return b.table[key]
+}
+
 // request is one request of a client, under way. It is used by one goroutine.
 type request struct {
 	// ctx ends with the client's connection or the broker.
-	ctx     context.Context //nolint:containedctx // The request is what lives as long as its context.
+	ctx     context.Context // The request is what lives as long as its context.
 	broker  *broker
 	key     kmsg.Key
 	version int16

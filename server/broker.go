@@ -2,61 +2,232 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication"
 	"github.com/minikafka/minikafka/replication/fabric"
 	"github.com/minikafka/minikafka/server/configs"
-)
-
-type endKind int
-
-const (
-	endCrash endKind = iota
-	endPowerOff
-	endShutdown
+	"github.com/minikafka/minikafka/server/wire"
 )
 
 // broker is what a [Broker] is made of. Handlers use image, values, topicValues,
 // do and settle of it.
+//
+// Its goroutines: the acceptor, one for each connection (and a watcher while a
+// request of it waits), the background tasks, and those of the replicas and of
+// the controller's client, which the layers below count themselves.
 type broker struct {
-	config Config
-	logger *slog.Logger
+	config   Config
+	logger   *slog.Logger
+	static   configs.BrokerValues // what the broker was started with, for what cannot change
+	limits   limits
+	table    [maxKey + 1]*api
+	versions []api
 
 	db       *log.DB
 	port     *fabric.Port
 	replicas *replication.Manager
 	election *election.Client
+	listener net.Listener
+	address  string // advertised
 
-	ctx     context.Context //nolint:containedctx // The broker's own life.
-	cancel  context.CancelFunc
+	ctx    context.Context // The broker's own life.
+	cancel context.CancelFunc
+	// wired is closed when db, port, replicas and election are set.
+	wired chan struct{}
+	// imaged is closed at the first image, accepting once connections are
+	// accepted.
+	imaged, accepting chan struct{}
+	// epoch is the broker epoch, -1 before the first registration.
+	epoch   atomic.Int64
 	running sync.WaitGroup
+	ending  sync.Once
 
-	// current is the newest metadata whose roles are in force here.
-	current atomic.Pointer[election.Image]
+	loggers  loggers
+	images   images
+	settings settingsCache
+	creating autoCreation
+	conns    connections
+	sessions *fetchSessions
+	ids      producerIDs
+	budget   *wire.Budget
+	buffers  sync.Pool // of *[]byte, for responses
+}
 
-	loggers loggers
+// limits are configs that cannot change while the broker runs, parsed.
+type limits struct {
+	requestBytes  int           // socket.request.max.bytes
+	idle          time.Duration // connections.max.idle.ms
+	fetchMaxBytes int           // fetch.max.bytes
 }
 
 // spawn starts a goroutine of the broker's; end returns when all have ended.
 func (b *broker) spawn(f func()) { b.running.Go(f) }
 
-// image is the newest metadata whose roles are in force here. It is not nil once
-// the listener accepts.
-func (b *broker) image() *election.Image { return b.current.Load() }
+// maxRequestMemory bounds what large requests that are under way hold together,
+// where queued.max.request.bytes does not.
+const maxRequestMemory = 256 << 20
 
-// values are the broker's configs as of an image.
-func (b *broker) values(m *election.Image) configs.BrokerValues {
-	return configs.BrokerValues{Own: m.BrokerConfigs[b.config.ID], Cluster: m.ClusterConfigs, Static: b.config.Static}
+func newBroker(c Config) *broker {
+	b := &broker{
+		config:    c,
+		logger:    c.Logger,
+		static:    configs.BrokerValues{Static: c.Static},
+		wired:     make(chan struct{}),
+		imaged:    make(chan struct{}),
+		accepting: make(chan struct{}),
+	}
+	if b.logger == nil {
+		b.logger = slog.New(slog.DiscardHandler)
+	}
+	if b.config.Network == nil {
+		b.config.Network = tcp{}
+	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.epoch.Store(-1)
+	b.images.init()
+	b.versions = apis()
+	for i := range b.versions {
+		b.table[b.versions[i].key] = &b.versions[i]
+	}
+	b.limits = limits{
+		requestBytes:  int(b.static.Int("socket.request.max.bytes")),
+		idle:          b.static.Ms("connections.max.idle.ms"),
+		fetchMaxBytes: int(b.static.Int("fetch.max.bytes")),
+	}
+	memory := b.static.Int("queued.max.request.bytes")
+	if memory <= 0 {
+		memory = maxRequestMemory
+	}
+	b.budget = wire.NewBudget(int(memory))
+	b.sessions = newFetchSessions(int(b.static.Int("max.incremental.fetch.session.cache.slots")))
+	b.conns.limit = int(b.static.Int("max.connections"))
+	return b
 }
 
-// topicValues are a topic's configs as of an image.
-func (b *broker) topicValues(m *election.Image, t *election.Topic) configs.TopicValues {
-	return b.values(m).Topic(t.Configs)
+func startBroker(c Config) (*Broker, error) {
+	wrapper := &Broker{}
+	b := newBroker(c)
+	wrapper.broker = b
+	previous, err := b.openFile()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.listen(); err != nil {
+		_ = b.db.Close()
+		return nil, err
+	}
+	if err := b.join(previous); err != nil {
+		_ = b.listener.Close()
+		_ = b.db.Close()
+		return nil, err
+	}
+	b.spawn(b.accept)
+	b.background()
+	return wrapper, nil
+}
+
+// Keys of the values that a broker keeps in its file.
+const (
+	valueClusterID = "cluster.id"
+	valueBrokerID  = "broker.id"
+	// valueCleanEpoch is the broker epoch of the last clean shutdown. It stays
+	// when the broker runs again: the controller takes only the newest epoch for
+	// clean (KIP-966).
+	valueCleanEpoch = "clean.shutdown.epoch"
+)
+
+// openFile opens the broker's file, and returns the broker epoch of the last
+// clean shutdown, or -1.
+func (b *broker) openFile() (previous int64, err error) {
+	db, err := log.Open(b.config.Path, log.Options{})
+	if err != nil {
+		return -1, fmt.Errorf("server: broker %d: %w", b.config.ID, err)
+	}
+	previous, err = b.checkFile(db)
+	if err != nil {
+		_ = db.Close()
+		return -1, err
+	}
+	b.db = db
+	return previous, nil
+}
+
+// ErrWrongFile is returned by [Start] for a file of another broker or cluster.
+var ErrWrongFile = errors.New("server: the file belongs to another broker")
+
+// checkFile has a file belong to one broker of one cluster.
+func (b *broker) checkFile(db *log.DB) (previous int64, err error) {
+	id := fmt.Sprint(b.config.ID)
+	for key, want := range map[string]string{valueBrokerID: id, valueClusterID: b.config.ClusterID} {
+		have, err := db.Value(key)
+		switch {
+		case err != nil:
+			return -1, fmt.Errorf("server: broker %d: %w", b.config.ID, err)
+		case have == nil:
+			if err := db.SetValue(key, []byte(want)); err != nil {
+				return -1, fmt.Errorf("server: broker %d: %w", b.config.ID, err)
+			}
+		case string(have) != want:
+			return -1, fmt.Errorf("%w: %s: %s is %q, not %q", ErrWrongFile, b.config.Path, key, have, want)
+		}
+	}
+	clean, err := db.Value(valueCleanEpoch)
+	if err != nil {
+		return -1, fmt.Errorf("server: broker %d: %w", b.config.ID, err)
+	}
+	previous = -1
+	if clean != nil {
+		_, _ = fmt.Sscan(string(clean), &previous)
+	}
+	return previous, nil
+}
+
+// join puts the broker on the fabric, and starts its replicas and its side of
+// the controller.
+func (b *broker) join(previousEpoch int64) error {
+	host, port, err := hostPort(b.address)
+	if err != nil {
+		return err
+	}
+	b.port, err = b.config.Fabric.Join(fabric.Broker(b.config.ID), b.handle)
+	if err != nil {
+		return fmt.Errorf("server: broker %d: %w", b.config.ID, err)
+	}
+	b.replicas = replication.NewManager(replication.ManagerConfig{
+		Broker: b.config.ID, DB: b.db, Call: b.port, ISR: isrChanger{b}, Holds: b.config.Holds,
+		Logger: b.logger, Timing: b.config.Timing.Replication, BrokerEpoch: b.epoch.Load,
+	})
+	b.election = election.StartClient(election.ClientConfig{
+		BrokerID: b.config.ID, Rack: b.config.Rack, Host: host, Port: port,
+		Incarnation: newUUID(), PreviousEpoch: previousEpoch,
+		Controllers: b.config.Controllers, Call: b.port, Logger: b.logger, Timing: b.config.Timing.Election,
+		OnImage: b.onImage, OnRegistered: b.epoch.Store, Ready: b.accepting,
+	})
+	close(b.wired)
+	return nil
+}
+
+// handle answers the messages of other nodes.
+func (b *broker) handle(ctx context.Context, from fabric.Node, msg any) (any, error) {
+	select {
+	case <-b.wired:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	answer, handled, err := b.replicas.Handle(ctx, from, msg)
+	if !handled {
+		return nil, fmt.Errorf("server: broker %d: unknown message %T from %v", b.config.ID, msg, from)
+	}
+	return answer, err
 }
 
 // do has the active controller run a command; see election's commands.
@@ -64,14 +235,14 @@ func (b *broker) do(ctx context.Context, c election.Command) (any, error) {
 	return b.election.Do(ctx, c)
 }
 
-func startBroker(Config) (*Broker, error)        { panic("not built yet") }
-func (b *broker) ready() <-chan struct{}         { panic("not built yet") }
-func (b *broker) id() int32                      { return b.config.ID }
-func (b *broker) addr() string                   { panic("not built yet") }
-func (b *broker) listenAddr() string             { panic("not built yet") }
-func (b *broker) end(endKind)                    { panic("not built yet") }
-func (b *broker) shutdown(context.Context) error { panic("not built yet") }
-func (b *broker) closeClientConnections()        { panic("not built yet") }
-func (b *broker) changed() <-chan struct{}       { panic("not built yet") }
-func (b *broker) manager() *replication.Manager  { return b.replicas }
-func (b *broker) client() *election.Client       { return b.election }
+func (b *broker) ready() <-chan struct{} { return b.election.Unfenced() }
+func (b *broker) id() int32              { return b.config.ID }
+func (b *broker) addr() string           { return b.address }
+func (b *broker) listenAddr() string     { return b.listener.Addr().String() }
+func (b *broker) closeClientConnections() {
+	b.conns.reset()
+}
+func (b *broker) image() *election.Image        { return b.images.current() }
+func (b *broker) changed() <-chan struct{}      { return b.images.next() }
+func (b *broker) manager() *replication.Manager { return b.replicas }
+func (b *broker) client() *election.Client      { return b.election }

@@ -44,7 +44,7 @@ type Timing struct {
 
 // Broker is one running broker, from Start to Crash, PowerOff or Shutdown; a
 // restart is a new Broker over the same file.
-type Broker struct{ broker }
+type Broker struct{ *broker }
 
 // Start opens the broker's file, listens, and joins the cluster. It returns
 // when the listener is open; [Broker.Ready] tells when the controller has
@@ -66,10 +66,10 @@ func (b *Broker) ListenAddr() string { return b.listenAddr() }
 // Crash ends the broker as the death of its process would: sockets are reset,
 // memory is gone, the file is as it was written. It returns when every goroutine
 // of the broker has ended.
-func (b *Broker) Crash() { b.end(endCrash) }
+func (b *Broker) Crash() { b.endLogged(endCrash) }
 
 // PowerOff is Crash, and all after the last sync is gone.
-func (b *Broker) PowerOff() { b.end(endPowerOff) }
+func (b *Broker) PowerOff() { b.endLogged(endPowerOff) }
 
 // Shutdown ends the broker in order: leaderships move first, until ctx ends.
 func (b *Broker) Shutdown(ctx context.Context) error { return b.shutdown(ctx) }

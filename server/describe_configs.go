@@ -105,14 +105,19 @@ func (a *adminAPI) describeResource(r *kmsg.DescribeConfigsRequestResource) ([]c
 		if r.ResourceName == "" {
 			return nil, refuse(election.ErrInvalidRequest, "Client metrics subscription name must not be empty")
 		}
-		return nil, nil
+		return configs.DescribeClientMetrics(image.NamedConfigs[named(r.ResourceType, r.ResourceName)]), nil
 	case configs.Group:
 		if r.ResourceName == "" {
 			return nil, refuse(election.ErrInvalidRequest, "Group name must not be empty")
 		}
-		return a.values().DescribeGroup(nil), nil
+		return a.values().DescribeGroup(image.NamedConfigs[named(r.ResourceType, r.ResourceName)]), nil
 	}
 	return nil, fmt.Errorf("server: resource type %d", r.ResourceType) // knownResource was asked before
+}
+
+// named is a group or a client metrics subscription as the controller knows it.
+func named[K ~int8](kind K, name string) election.NamedResource {
+	return election.NamedResource{Kind: int8(kind), Name: name}
 }
 
 // checkOwnID refuses a broker id that is none, or another broker's.

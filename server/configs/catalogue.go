@@ -112,6 +112,7 @@ var catalogue = sync.OnceValue(func() *table {
 	for k := range effects {
 		panic(fmt.Sprintf("configs: an effect of the unknown config %s", k.name))
 	}
+	t.inherit()
 	for _, s := range slices.Collect(maps.Keys(t.told)) {
 		slices.SortFunc(t.told[s], func(a, b *Config) int { return strings.Compare(a.Name, b.Name) })
 	}
@@ -139,13 +140,13 @@ func parseConfig(line string) *Config {
 		Scope:    scopes()[f[colScope]],
 		Name:     f[colName],
 		Type:     types()[f[colType]],
-		Internal: f[colUpdate] == "internal",
+		Internal: strings.HasPrefix(f[colUpdate], "internal"),
 		Broker:   f[colBroker],
 	}
 	if f[colDefault] != "null" {
 		c.Default = &f[colDefault]
 	}
-	switch f[colUpdate] {
+	switch strings.TrimPrefix(f[colUpdate], "internal ") {
 	case "per-broker":
 		c.Update = PerBroker
 	case "cluster-wide":

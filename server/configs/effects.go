@@ -1,5 +1,7 @@
 package configs
 
+import "maps"
+
 // effects says what the configs that have an effect do here, in our own words.
 func effects() map[key]string {
 	m := map[key]string{}
@@ -18,11 +20,15 @@ func effects() map[key]string {
 func topicEffects() map[string]string {
 	return map[string]string{
 		"cleanup.policy":                  "Whether old records are deleted, compacted, or both.",
+		"compression.gzip.level":          "How hard the broker compresses when compression.type is gzip.",
+		"compression.lz4.level":           "How hard the broker compresses when compression.type is lz4.",
 		"compression.type":                "Batches are stored as the producer sent them with producer; recompressed otherwise.",
+		"compression.zstd.level":          "How hard the broker compresses when compression.type is zstd.",
 		"delete.retention.ms":             "How long a compacted log keeps tombstones.",
 		"flush.messages":                  "The file is synced after so many records; with 1 an append is answered after its sync.",
 		"flush.ms":                        "The file is synced after so long.",
 		"max.compaction.lag.ms":           "A record is compacted after so long at the latest.",
+		"max.decompressed.message.bytes":  "How large a compressed batch may get.",
 		"max.message.bytes":               "The largest batch that is accepted, as sent.",
 		"message.timestamp.after.max.ms":  "How far in the future a record's timestamp may lie.",
 		"message.timestamp.before.max.ms": "How far in the past a record's timestamp may lie.",
@@ -32,20 +38,104 @@ func topicEffects() map[string]string {
 		"min.insync.replicas":             "How many replicas must be in sync for acks=all, and for the high watermark to move.",
 		"retention.bytes":                 "The size above which the oldest batches are deleted.",
 		"retention.ms":                    "The age above which batches are deleted.",
+		"segment.bytes":                   "How much is deleted or compacted at a time; a batch may not be larger.",
+		"segment.ms":                      "After how long records can be deleted or compacted though segment.bytes are not full.",
 		"unclean.leader.election.enable":  "Whether a replica that is not in sync may lead when none that is can.",
 	}
 }
 
 func brokerEffects() map[string]string {
+	m := map[string]string{}
+	for _, part := range []map[string]string{connectionEffects(), logEffects(), groupsEffects(), transactionEffects()} {
+		maps.Copy(m, part)
+	}
+	return m
+}
+
+func connectionEffects() map[string]string {
 	return map[string]string{
-		"auto.create.topics.enable":  "Whether asking for an unknown topic's metadata creates it.",
-		"default.replication.factor": "The replication factor of topics that are created with -1.",
-		"delete.topic.enable":        "Whether topics can be deleted.",
-		"num.partitions":             "The partitions of topics that are created with -1.",
-		partitionSizeLimit:           "The most partitions in one answer of DescribeTopicPartitions.",
+		"connection.failed.authentication.delay.ms": "How long a connection stays open after its authentication has failed.",
+		"connections.max.idle.ms":                   "A connection is closed after so long without a request.",
+		"controlled.shutdown.enable":                "Whether leaderships move before a broker shuts down.",
+		"max.connections":                           "How many connections a broker has at most.",
+		"max.connections.per.ip":                    "How many connections a broker has at most from one address.",
+		"queued.max.request.bytes":                  "How much memory large requests hold at most; others wait.",
+		"socket.request.max.bytes":                  "The largest request; a connection with a larger one is closed.",
 	}
 }
 
-const partitionSizeLimit = "max.request.partition.size.limit"
+func logEffects() map[string]string {
+	return map[string]string{
+		"auto.create.topics.enable":                 "Whether asking for an unknown topic's metadata creates it.",
+		"default.replication.factor":                "The replication factor of topics that are created with -1.",
+		"delete.topic.enable":                       "Whether topics can be deleted.",
+		"fetch.max.bytes":                           "The most records in one answer of Fetch.",
+		"log.cleaner.backoff.ms":                    "How often logs are looked through for something to compact.",
+		"log.cleaner.enable":                        "Whether logs are compacted.",
+		"log.retention.check.interval.ms":           "How often logs are looked through for something to delete.",
+		"max.incremental.fetch.session.cache.slots": "How many fetch sessions a broker remembers.",
+		"max.request.partition.size.limit":          "The most partitions in one answer of DescribeTopicPartitions.",
+		"num.partitions":                            "The partitions of topics that are created with -1.",
+		"producer.id.expiration.ms":                 "A producer is forgotten after so long without a batch.",
+	}
+}
+
+func groupsEffects() map[string]string {
+	return map[string]string{
+		"group.consumer.assignors":                 "The assignors for consumer groups of the new protocol; the first is the default.",
+		"group.consumer.heartbeat.interval.ms":     "How often members of the new protocol are told to send heartbeats.",
+		"group.consumer.max.heartbeat.interval.ms": "The most that a group may set for the above.",
+		"group.consumer.max.session.timeout.ms":    "The most that a group may set for its session timeout.",
+		"group.consumer.max.size":                  "How many members a group of the new protocol has at most.",
+		"group.consumer.migration.policy":          "Which way groups may change between the protocols while they have members.",
+		"group.consumer.min.heartbeat.interval.ms": "The least that a group may set for its heartbeat interval.",
+		"group.consumer.min.session.timeout.ms":    "The least that a group may set for its session timeout.",
+		"group.consumer.session.timeout.ms":        "A member of the new protocol is removed after so long without a heartbeat.",
+		"group.coordinator.rebalance.protocols":    "Which group protocols are served.",
+		"group.initial.rebalance.delay.ms":         "How long an empty group waits for more members before its first rebalance.",
+		"group.max.session.timeout.ms":             "The longest session timeout that a member may ask for.",
+		"group.max.size":                           "How many members a group has at most.",
+		"group.min.session.timeout.ms":             "The shortest session timeout that a member may ask for.",
+		"offset.metadata.max.bytes":                "The longest metadata that may be committed with an offset.",
+		"offsets.commit.timeout.ms":                "How long a commit waits for the replicas of __consumer_offsets.",
+		"offsets.retention.check.interval.ms":      "How often committed offsets are looked through for expired ones.",
+		"offsets.retention.minutes":                "An offset is forgotten so long after its group became empty.",
+		"offsets.topic.num.partitions":             "The partitions of __consumer_offsets.",
+		"offsets.topic.replication.factor":         "The replication factor of __consumer_offsets.",
+	}
+}
+
+func transactionEffects() map[string]string {
+	return map[string]string{
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "How often transactions are looked through for those that timed out.",
+		"transaction.max.timeout.ms":                                  "The longest timeout that a producer may ask for.",
+		"transaction.partition.verification.enable":                   "Whether a partition asks if a transaction is under way before it takes its records.",
+		"transaction.remove.expired.transaction.cleanup.interval.ms":  "How often transactional ids are looked through for expired ones.",
+		"transaction.state.log.min.isr":                               "min.insync.replicas of __transaction_state.",
+		"transaction.state.log.num.partitions":                        "The partitions of __transaction_state.",
+		"transaction.state.log.replication.factor":                    "The replication factor of __transaction_state.",
+		"transaction.two.phase.commit.enable":                         "Whether producers may take part in two-phase commits.",
+		"transactional.id.expiration.ms":                              "A transactional id is forgotten after so long without use.",
+	}
+}
 
 func groupEffects() map[string]string { return map[string]string{} }
+
+// inherit gives the broker configs that are the defaults of topic configs with
+// an effect an effect too.
+func (t *table) inherit() {
+	for _, c := range t.told[Topic] {
+		if c.Effect == "" || c.Broker == "" {
+			continue
+		}
+		names := synonyms(c.Broker)
+		if names == nil {
+			names = []synonym{{c.Broker, 0}}
+		}
+		for _, s := range names {
+			if b := t.byName[key{Broker, s.name}]; b.Effect == "" {
+				b.Effect = "The default of the topics' " + c.Name + "."
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -52,7 +53,7 @@ func parseType(c *Config, value string) (string, error) {
 		}
 		return formatDouble(d), nil
 	case List:
-		return strings.Join(splitList(trimmed), ","), nil
+		return strings.Join(unique(splitList(trimmed)), ","), nil
 	case String, Class, Password:
 		return trimmed, nil
 	default:
@@ -89,8 +90,10 @@ func formatDouble(d float64) string {
 	switch {
 	case math.IsNaN(d):
 		return "NaN"
-	case math.IsInf(d, 0):
-		return strings.Replace(strconv.FormatFloat(d, 'g', -1, 64), "Inf", "Infinity", 1)
+	case math.IsInf(d, 1):
+		return "Infinity"
+	case math.IsInf(d, -1):
+		return "-Infinity"
 	case abs == 0 || abs >= 1e-3 && abs < 1e7:
 		s := strconv.FormatFloat(d, 'f', -1, 64)
 		if !strings.Contains(s, ".") {
@@ -116,4 +119,15 @@ func splitList(s string) []string {
 		parts[i] = strings.TrimSpace(parts[i])
 	}
 	return parts
+}
+
+// unique drops what has come before, but keeps empty parts, which are refused.
+func unique(parts []string) []string {
+	var all []string
+	for _, s := range parts {
+		if s == "" || !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
 }

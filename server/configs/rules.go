@@ -5,7 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/minikafka/minikafka/election"
@@ -18,6 +17,9 @@ type Rules struct{}
 // ValidateTopic refuses names that no topic config has, and values that do not
 // fit (LogConfig.validate): election.ErrInvalidConfig.
 func (Rules) ValidateTopic(configs map[string]string) error {
+	if err := checkLengths(configs); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(configs)) {
 		c := Lookup(Topic, name)
 		if c == nil {
@@ -43,45 +45,11 @@ func validateTopicTogether(t TopicValues) error {
 	return nil
 }
 
-// ValidateBroker accepts everything: a broker's configs were checked by the
-// broker that was asked ([Rules.CheckBrokerChange]), and Kafka's controller does
-// not look at them again (ControllerConfigurationValidator).
-func (Rules) ValidateBroker(map[string]string) error { return nil }
-
-// ValidateGroup refuses names that no group config has, and values that do not
-// fit (GroupConfigManager.validate): election.ErrInvalidConfig.
-func (Rules) ValidateGroup(configs map[string]string) error {
-	return validateNamed(Group, "group", configs)
-}
-
-// ValidateClientMetrics refuses unknown names, and values that do not fit
-// (ClientMetricsConfigs.validate).
-func (Rules) ValidateClientMetrics(configs map[string]string) error {
-	if err := validateNamed(ClientMetrics, "client metrics", configs); err != nil {
-		return err
-	}
-	if v, ok := configs["interval.ms"]; ok {
-		const least, most = 100, 3_600_000
-		if n, _ := strconv.Atoi(strings.TrimSpace(v)); n < least || n > most {
-			return refuse(election.ErrInvalidRequest,
-				fmt.Sprintf("Invalid value %s for interval.ms, interval must be between %d and %d", v, least, most))
-		}
-	}
-	return nil
-}
-
-func validateNamed(s Scope, what string, configs map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(configs)) {
-		c := Lookup(s, name)
-		if c == nil {
-			return refuse(election.ErrInvalidRequest, "Unknown "+what+" config name: "+name)
-		}
-		if _, err := c.Parse(configs[name]); err != nil {
-			return invalid(err.Error())
-		}
-	}
-	return nil
-}
+// ValidateBroker refuses values that are too long, and nothing else: a broker's
+// configs were checked by the broker that was asked ([Rules.CheckBrokerChange]),
+// and Kafka's controller does not look at them again
+// (ControllerConfigurationValidator).
+func (Rules) ValidateBroker(configs map[string]string) error { return checkLengths(configs) }
 
 // IsList tells whether a config is a list, in any scope.
 func (Rules) IsList(name string) bool {
@@ -134,7 +102,7 @@ func (Rules) CheckBrokerChange(configs map[string]string, one bool) error {
 	}
 	for _, name := range names {
 		base, _ := listenerConfig(name)
-		if c := Lookup(Broker, base); c != nil {
+		if c := Lookup(Broker, base); c != nil && c.Update != ReadOnly {
 			if _, err := c.Parse(configs[name]); err != nil {
 				return refuse(election.ErrInvalidRequest, err.Error())
 			}
@@ -142,6 +110,9 @@ func (Rules) CheckBrokerChange(configs map[string]string, one bool) error {
 	}
 	if each != nil && !one {
 		return refuseNames("Cannot update these configs at default cluster level, broker id must be specified", each)
+	}
+	if message := logsTogether(BrokerValues{Own: configs}); message != "" {
+		return refuse(election.ErrInvalidRequest, message)
 	}
 	return nil
 }
@@ -160,16 +131,17 @@ func dynamics(name string) dynamic {
 	base, listener := listenerConfig(name)
 	c := Lookup(Broker, base)
 	switch {
-	case c == nil:
-		return freelyDynamic
 	case listener:
-		if c.Update == PerBroker {
-			return byBroker
+		switch base {
+		case "max.connections", "max.connection.creation.rate", "num.network.threads":
+			return freelyDynamic
 		}
+		return byBroker
+	case c == nil:
 		return freelyDynamic
 	case c.Update == ReadOnly:
 		return neverDynamic
-	case strings.HasPrefix(name, "ssl."):
+	case isStore(name):
 		return byListener
 	case c.Update == PerBroker:
 		return byBroker
@@ -177,8 +149,15 @@ func dynamics(name string) dynamic {
 	return freelyDynamic
 }
 
+// isStore tells whether a config is about keys and certificates
+// (SslConfigs.RECONFIGURABLE_CONFIGS).
+func isStore(name string) bool {
+	return name == "ssl.key.password" || strings.HasPrefix(name, "ssl.keystore.") || strings.HasPrefix(name, "ssl.truststore.")
+}
+
 // CheckStatic checks what a broker shall be started with: values of known
-// configs must fit. Unknown names are taken, as Kafka takes them.
+// configs must fit. Unknown names are taken, as Kafka takes them. See also
+// [CheckTogether].
 func CheckStatic(configs map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(configs)) {
 		if c := Lookup(Broker, name); c != nil {

@@ -15,6 +15,11 @@ type validator func(c *Config, value string) error
 // parseValid reads the catalogue's column of valid values, which has the form
 // that Kafka's validators print themselves in.
 func parseValid(c *Config, text string) validator {
+	if c.Type == List {
+		if v := parseValidList(text); v != nil {
+			return v
+		}
+	}
 	switch text {
 	case "", "non-null string":
 		return nil
@@ -22,8 +27,8 @@ func parseValid(c *Config, text string) validator {
 		return gzipLevel
 	case "[partitionId]:[brokerId],[partitionId]:[brokerId],...":
 		return throttledReplicas()
-	case "non-empty string", "non-empty list":
-		return nonEmpty(text)
+	case "non-empty string":
+		return nonEmpty
 	case "[latest, earliest, by_duration:PnDTnHnMn.nS]":
 		return offsetReset
 	}
@@ -35,10 +40,22 @@ func parseValid(c *Config, text string) validator {
 	if low, high, ok := strings.Cut(inner, ",..."); ok {
 		return inRange(low, strings.TrimPrefix(high, ","))
 	}
-	if c.Type == List {
-		return allOf(strings.Split(inner, ", "))
-	}
 	return oneOf(strings.Split(inner, ", "), foldCase)
+}
+
+// parseValidList reads what is valid for a list: "non-empty", then the names that
+// it may hold; neither is any list without empty parts.
+func parseValidList(text string) validator {
+	rest, full := strings.CutPrefix(text, "non-empty")
+	rest = strings.TrimSpace(rest)
+	if rest == "" {
+		return list(nil, full)
+	}
+	names, ok := strings.CutPrefix(rest, "[")
+	if !ok || strings.HasPrefix(rest, "[partitionId]") {
+		return nil
+	}
+	return list(strings.Split(strings.TrimSuffix(names, "]"), ", "), full)
 }
 
 // inRange checks a number; high "" means no upper bound.
@@ -93,13 +110,23 @@ func oneOf(names []string, foldCase bool) validator {
 	}
 }
 
-// allOf checks each part of a list.
-func allOf(names []string) validator {
+// list checks each part of a list (ConfigDef.ValidList); no names means that any
+// will do.
+func list(names []string, full bool) validator {
 	one := oneOf(names, false)
+	which := "any non-empty value"
+	if names != nil {
+		which = "[" + strings.Join(names, ", ") + "]"
+	}
 	return func(c *Config, value string) error {
 		parts := splitList(value)
-		if slices.Contains(parts, "") {
-			return told("Configuration '" + c.Name + "' values must not be empty.")
+		switch {
+		case full && len(parts) == 0:
+			return fmt.Errorf("Configuration '%s' must not be empty. Valid values include: %s", c.Name, which) //nolint:staticcheck // Kafka's words.
+		case slices.Contains(parts, ""):
+			return fmt.Errorf("Configuration '%s' values must not be empty.", c.Name) //nolint:staticcheck,revive // Kafka's words.
+		case names == nil:
+			return nil
 		}
 		for _, s := range parts {
 			if err := one(c, s); err != nil {
@@ -110,14 +137,11 @@ func allOf(names []string) validator {
 	}
 }
 
-func nonEmpty(what string) validator {
-	why := strings.TrimPrefix(what, "non-empty ") + " must be non-empty"
-	return func(c *Config, value string) error {
-		if value == "" {
-			return c.invalid(value, why)
-		}
-		return nil
+func nonEmpty(c *Config, value string) error {
+	if value == "" {
+		return c.invalid(value, "String must be non-empty")
 	}
+	return nil
 }
 
 // throttledReplicas is ThrottledReplicaListValidator.
@@ -148,7 +172,8 @@ func offsetReset(c *Config, value string) error {
 	if d, ok := strings.CutPrefix(value, "by_duration:P"); ok && isDuration(d) {
 		return nil
 	}
-	return c.invalid(value, "one of latest, earliest, by_duration:PnDTnHnMn.nS is expected")
+	return c.invalid(value, fmt.Sprintf("Invalid value `%s` for configuration %s. The value must be either "+
+		"'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.", value, c.Name))
 }
 
 // isDuration tells whether s is an ISO 8601 duration after its P.

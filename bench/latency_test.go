@@ -1,0 +1,84 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/minikafka/minikafka"
+)
+
+// BenchmarkLatency is one record after the other with acks=all: the median of
+// the time until it is acknowledged.
+func BenchmarkLatency(b *testing.B) {
+	peer := startKfake(b)
+	ours, _ := startMinikafka(b)
+	for _, rf := range []int16{1, 3} {
+		b.Run(map[int16]string{1: "RF1", 3: "RF3"}[rf], func(b *testing.B) {
+			p := serial(b, peer, rf, 2000)
+			o := serial(b, ours, rf, 2000)
+			report(b, "p50 acks=all", o, p, "µs")
+			for range b.N {
+			}
+		})
+	}
+}
+
+func serial(b *testing.B, t target, rf int16, n int) float64 {
+	topic := name(b, t.name)
+	t.create(b, topic, 1, rf)
+	cl := t.client(b)
+	ctx := context.Background()
+	var took []time.Duration
+	for i := range n + 200 {
+		start := time.Now()
+		if err := cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value(100)}).FirstErr(); err != nil {
+			b.Fatal(err)
+		}
+		if i >= 200 {
+			took = append(took, time.Since(start))
+		}
+	}
+	slices.Sort(took)
+	return float64(took[len(took)/2].Nanoseconds()) / 1000
+}
+
+// BenchmarkStart is from nothing until three brokers are ready, and until the
+// first record is acknowledged.
+func BenchmarkStart(b *testing.B) {
+	start := time.Now()
+	peer := startKfake(b)
+	peerReady := time.Since(start)
+	var all []time.Duration
+	for range 10 {
+		start := time.Now()
+		c, err := minikafka.New(minikafka.Brokers(3))
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, time.Since(start))
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	slices.Sort(all)
+	report(b, "start", float64(all[len(all)/2].Microseconds())/1000, float64(peerReady.Microseconds())/1000, "ms")
+	ours, _ := startMinikafka(b)
+	report(b, "first record", first(b, ours), first(b, peer), "ms")
+	for range b.N {
+	}
+}
+
+func first(b *testing.B, t target) float64 {
+	start := time.Now()
+	topic := name(b, t.name)
+	t.create(b, topic, 1, 3)
+	cl := t.client(b)
+	if err := cl.ProduceSync(context.Background(), &kgo.Record{Topic: topic, Value: value(100)}).FirstErr(); err != nil {
+		b.Fatal(err)
+	}
+	return float64(time.Since(start).Microseconds()) / 1000
+}

@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// BenchmarkThroughput is how many bytes of records a second a producer gets
+// acknowledged with acks=all, and a consumer gets back.
+func BenchmarkThroughput(b *testing.B) {
+	peer := startKfake(b)
+	ours, _ := startMinikafka(b)
+	for _, c := range []struct {
+		rf    int16
+		size  int
+		total int
+	}{{1, 100, 40 << 20}, {1, 1000, 128 << 20}, {1, 64 << 10, 256 << 20}, {3, 100, 20 << 20}, {3, 1000, 64 << 20}, {3, 64 << 10, 128 << 20}} {
+		b.Run(fmt.Sprintf("RF%d/%dB", c.rf, c.size), func(b *testing.B) {
+			pp, pc := stream(b, peer, c.rf, c.size, c.total)
+			op, oc := stream(b, ours, c.rf, c.size, c.total)
+			report(b, "produce", op, pp, "MB/s")
+			report(b, "consume", oc, pc, "MB/s")
+			for range b.N {
+			}
+		})
+	}
+}
+
+// stream produces total bytes in records of a size to three partitions, reads
+// them back, and tells the rates in MB/s.
+func stream(b *testing.B, t target, rf int16, size, total int) (produced, consumed float64) {
+	topic := name(b, t.name)
+	t.create(b, topic, 3, rf)
+	cl := t.client(b, kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchMaxBytes(1_000_000),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	v, n := value(size), total/size
+	var failed error
+	start := time.Now()
+	for range n {
+		cl.Produce(ctx, &kgo.Record{Topic: topic, Value: v}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed = err
+			}
+		})
+	}
+	if err := cl.Flush(ctx); err != nil || failed != nil {
+		b.Fatal(err, failed)
+	}
+	produced = float64(n*size) / 1e6 / time.Since(start).Seconds()
+
+	reader := t.client(b, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	start = time.Now()
+	for got := 0; got < n; {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			b.Fatal(err)
+		}
+		got += fetches.NumRecords()
+	}
+	return produced, float64(n*size) / 1e6 / time.Since(start).Seconds()
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/minikafka/minikafka"
+)
+
+// executor carries out requests on a cluster.
+type executor struct {
+	cluster *minikafka.Cluster
+
+	mu    sync.Mutex // guards holds
+	holds map[string]func()
+}
+
+func newExecutor(c *minikafka.Cluster) *executor {
+	return &executor{cluster: c, holds: map[string]func(){}}
+}
+
+// usageError is a request that makes no sense.
+type usageError struct{ error }
+
+func badRequest(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// result is what most verbs answer: what was done, and to what.
+type result struct {
+	Verb  string   `json:"verb"`
+	Nodes []string `json:"nodes,omitempty"`
+	// Leader is set by elect.
+	Leader *int32 `json:"leader,omitempty"`
+}
+
+// do carries out one request and returns when it is done.
+func (e *executor) do(req request) response {
+	v, known := verbs()[req.Verb]
+	if !known {
+		return failure(badRequest("there is no verb %q", req.Verb))
+	}
+	if err := v.args(nil, req.Args); err != nil {
+		return failure(usageError{err})
+	}
+	var text string
+	var answer any
+	var err error
+	tried := e.cluster.Try(func(c *minikafka.Cluster) { text, answer, err = e.carryOut(c, req) })
+	if err = errors.Join(err, tried); err != nil {
+		return failure(err)
+	}
+	encoded, err := json.Marshal(answer)
+	if err != nil {
+		return failure(err)
+	}
+	return response{Text: strings.TrimSpace(text), Result: encoded}
+}
+
+func failure(err error) response {
+	var usage usageError
+	return response{
+		Error: strings.TrimSpace(err.Error()),
+		Usage: errors.As(err, &usage) || errors.Is(err, minikafka.ErrUnknownNode) || errors.Is(err, minikafka.ErrUnknownTopic),
+	}
+}
+
+func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, answer any, err error) {
+	switch req.Verb {
+	case "status":
+		s := c.Status()
+		return s.String(), s, nil
+	case "heal":
+		c.Heal()
+		return "all links are mended", result{Verb: req.Verb}, nil
+	case "split":
+		return e.split(c, req)
+	case "cut":
+		return e.cut(c, req)
+	case "hold", "release", "elect":
+		return e.onPartition(c, req)
+	default:
+		return e.onNode(c, req)
+	}
+}
+
+// breakable is what brokers and controllers can both be told to do.
+type breakable interface {
+	minikafka.Node
+	Crash()
+	Shutdown()
+	Restart()
+	State() minikafka.State
+}
+
+func (e *executor) onNode(c *minikafka.Cluster, req request) (string, any, error) {
+	n, err := findNode(c, req.Args[0], req.Verb == "restart")
+	if err != nil {
+		return "", nil, err
+	}
+	var text string
+	switch req.Verb {
+	case "crash":
+		n.Crash()
+		text = "crashed"
+	case "shutdown":
+		n.Shutdown()
+		text = "is shut down"
+	case "restart":
+		n.Restart()
+		text = "is running again"
+	case "isolate":
+		c.Isolate(n)
+		text = "is cut off from all other nodes"
+	case "power-off":
+		b, ok := n.(*minikafka.Broker)
+		if !ok {
+			return "", nil, badRequest("power-off takes a broker")
+		}
+		b.PowerOff()
+		text = "lost power"
+	default:
+		return "", nil, badRequest("there is no verb %q", req.Verb)
+	}
+	return fmt.Sprintf("%v %s", n, text), result{Verb: req.Verb, Nodes: []string{n.String()}}, nil
+}
+
+// findNode finds the node that is meant; down says that it is one that does not
+// run.
+func findNode(c *minikafka.Cluster, name string, down bool) (breakable, error) {
+	if name == "controller" {
+		return findController(c, down)
+	}
+	if id, ok := strings.CutPrefix(name, "controller:"); ok {
+		n, err := parseID(id)
+		if err != nil {
+			return nil, badRequest("%q is not the id of a controller", id)
+		}
+		for _, ctl := range c.Controllers() {
+			if ctl.ID() == n {
+				return ctl, nil
+			}
+		}
+		return nil, badRequest("there is no controller %d", n)
+	}
+	id, err := parseID(name)
+	if err != nil {
+		return nil, badRequest(`%q is not the id of a broker, "controller" or "controller:ID"`, name)
+	}
+	return c.Broker(id), nil
+}
+
+func findController(c *minikafka.Cluster, down bool) (breakable, error) {
+	all := c.Controllers()
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	if !down {
+		return c.Controller(), nil
+	}
+	var stopped []*minikafka.Controller
+	for _, ctl := range all {
+		if ctl.State() != minikafka.Running {
+			stopped = append(stopped, ctl)
+		}
+	}
+	if len(stopped) != 1 {
+		return nil, badRequest("%d of %d controllers are down: name one as controller:ID", len(stopped), len(all))
+	}
+	return stopped[0], nil
+}
+
+func (e *executor) split(c *minikafka.Cluster, req request) (string, any, error) {
+	var groups [][]minikafka.Node
+	var names []string
+	for _, arg := range req.Args {
+		var group []minikafka.Node
+		for name := range strings.SplitSeq(arg, ",") {
+			n, err := findNode(c, name, false)
+			if err != nil {
+				return "", nil, err
+			}
+			group = append(group, n)
+			names = append(names, n.String())
+		}
+		groups = append(groups, group)
+	}
+	c.Split(groups...)
+	return "split: " + strings.Join(req.Args, " | "), result{Verb: req.Verb, Nodes: names}, nil
+}
+
+func (e *executor) cut(c *minikafka.Cluster, req request) (string, any, error) {
+	from, err := findNode(c, req.Args[0], false)
+	if err != nil {
+		return "", nil, err
+	}
+	to, err := findNode(c, req.Args[1], false)
+	if err != nil {
+		return "", nil, err
+	}
+	c.Cut(from, to)
+	return fmt.Sprintf("no message from %v reaches %v", from, to),
+		result{Verb: req.Verb, Nodes: []string{from.String(), to.String()}}, nil
+}
+
+func (e *executor) onPartition(c *minikafka.Cluster, req request) (string, any, error) {
+	name := req.Args[0]
+	topic, partition, err := parsePartition(name)
+	if err != nil {
+		return "", nil, usageError{err}
+	}
+	switch req.Verb {
+	case "hold":
+		return e.hold(c, topic, partition, name)
+	case "release":
+		return e.release(name)
+	default:
+		leader := c.Elect(topic, partition, req.Unclean)
+		id := leader.ID()
+		return fmt.Sprintf("%v leads %s", leader, name), result{Verb: req.Verb, Leader: &id}, nil
+	}
+}
+
+func (e *executor) hold(c *minikafka.Cluster, topic string, partition int32, name string) (string, any, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.holds[name] == nil {
+		e.holds[name] = c.HoldReplication(topic, partition)
+	}
+	return "followers of " + name + " copy nothing", result{Verb: "hold"}, nil
+}
+
+func (e *executor) release(name string) (string, any, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	free := e.holds[name]
+	if free == nil {
+		return "", nil, fmt.Errorf("%s is not held", name)
+	}
+	free()
+	delete(e.holds, name)
+	return "followers of " + name + " copy again", result{Verb: "release"}, nil
+}

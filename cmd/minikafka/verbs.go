@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// clientOptions are the flags that all verbs share.
+type clientOptions struct {
+	env     environment
+	control string
+	json    bool
+}
+
+// verb is a subcommand that is carried out by a running cluster.
+type verb struct {
+	use, short, long string
+	args             cobra.PositionalArgs
+	unclean          bool // it has that flag
+}
+
+const nodeHelp = `A node is the id of a broker, or "controller" for the active one (for restart: the
+one that is down), or "controller:ID" where there are several.`
+
+func verbs() map[string]verb {
+	one := cobra.ExactArgs(1)
+	return map[string]verb{
+		"status":    {use: "status", short: "Show nodes, links and partitions", args: cobra.NoArgs},
+		"crash":     {use: "crash NODE", short: "End a node as the death of its process would", long: nodeHelp, args: one},
+		"power-off": {use: "power-off BROKER", short: "Crash a broker and lose what it has not synced", args: one},
+		"shutdown":  {use: "shutdown NODE", short: "Shut a node down in order: leaderships move first", long: nodeHelp, args: one},
+		"restart":   {use: "restart NODE", short: "Start a node again, with its address and its data", long: nodeHelp, args: one},
+		"isolate":   {use: "isolate NODE", short: "Cut a node's links to all other nodes; clients still reach it", long: nodeHelp, args: one},
+		"cut":       {use: "cut FROM TO", short: "Stop messages from one node to another, one way", long: nodeHelp, args: cobra.ExactArgs(2)},
+		"heal":      {use: "heal", short: "Mend all links", args: cobra.NoArgs},
+		"split": {
+			use:   "split NODE[,NODE...] NODE[,NODE...]...",
+			short: "Cut the links between groups of nodes",
+			long:  "Cut the links between groups of nodes. Nodes in no group keep theirs.\n\n" + nodeHelp,
+			args:  cobra.MinimumNArgs(2),
+		},
+		"hold":    {use: "hold TOPIC/PARTITION", short: "Stop a partition's followers from copying", args: one},
+		"release": {use: "release TOPIC/PARTITION", short: "Let a partition's followers copy again", args: one},
+		"elect": {
+			use:     "elect TOPIC/PARTITION",
+			short:   "Elect a partition's preferred leader",
+			long:    "Elect a partition's preferred leader, or with --unclean any replica that runs, if there is no leader.",
+			args:    one,
+			unclean: true,
+		},
+	}
+}
+
+func newVerbs(o *clientOptions) []*cobra.Command {
+	var cmds []*cobra.Command
+	for name, v := range verbs() {
+		req := request{Verb: name}
+		cmd := &cobra.Command{
+			Use:   v.use,
+			Short: v.short,
+			Long:  v.long,
+			Args:  v.args,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				req.Args = args
+				return ask(cmd, o, req)
+			},
+		}
+		if v.unclean {
+			cmd.Flags().BoolVar(&req.Unclean, "unclean", false, "elect a replica that is not in sync; records may be lost")
+		}
+		cmds = append(cmds, cmd)
+	}
+	return cmds
+}
+
+// ask has the running cluster carry out a request, and prints the answer.
+func ask(cmd *cobra.Command, o *clientOptions, req request) error {
+	path, err := findControl(o.env, o.control)
+	if err != nil {
+		return err
+	}
+	resp, err := call(path, req)
+	if err != nil {
+		return &failedError{err}
+	}
+	if resp.Error != "" {
+		err := errors.New(resp.Error)
+		if resp.Usage {
+			return err
+		}
+		return &failedError{err}
+	}
+	text := resp.Text
+	if o.json {
+		text = string(resp.Result)
+	}
+	if _, err := fmt.Fprintln(cmd.OutOrStdout(), text); err != nil {
+		return &failedError{err}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package fabric_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/minikafka/minikafka/replication/fabric"
+)
+
+// pair is two nodes; the second answers with what it was sent.
+func pair(t *testing.T) (f *fabric.Fabric, a, b *fabric.Port) {
+	t.Helper()
+	f = fabric.New()
+	join := func(id int32) *fabric.Port {
+		p, err := f.Join(fabric.Broker(id), func(_ context.Context, _ fabric.Node, msg any) (any, error) { return msg, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	return f, join(1), join(2)
+}
+
+// call starts a call and returns where its outcome comes.
+func call(p *fabric.Port, to fabric.Node) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		answer, err := p.Call(context.Background(), to, "hello")
+		if err == nil && answer != "hello" {
+			err = errors.New("wrong answer")
+		}
+		done <- err
+	}()
+	return done
+}
+
+func waits(t *testing.T, done <-chan error, why string) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-done:
+		t.Fatalf("a call went through (%v) although %s", err, why)
+	default:
+	}
+}
+
+func passes(t *testing.T, done <-chan error) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Fatal("a call still waits")
+	}
+}
+
+func TestCutStopsOneWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, a, b := pair(t)
+		f.Cut(a.Node(), b.Node())
+		there := call(a, b.Node())
+		waits(t, there, "its link is cut")
+		back := call(b, a.Node())
+		waits(t, back, "its answer's link is cut")
+		f.Heal()
+		passes(t, there)
+		passes(t, back)
+	})
+}
+
+func TestPauseAndSplit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, a, b := pair(t)
+		f.Pause(b.Node())
+		there, back := call(a, b.Node()), call(b, a.Node())
+		waits(t, there, "the receiver is paused")
+		waits(t, back, "the sender is paused")
+		f.Split([]fabric.Node{a.Node()}, []fabric.Node{b.Node()})
+		f.Resume(b.Node())
+		waits(t, there, "the nodes are split")
+		if f.Reachable(a.Node(), b.Node()) {
+			t.Error("reachable over a split")
+		}
+		f.Heal()
+		passes(t, there)
+		passes(t, back)
+	})
+}
+
+func TestDelay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, a, b := pair(t)
+		f.Delay(a.Node(), b.Node(), time.Second, nil)
+		f.Delay(b.Node(), a.Node(), time.Minute, func() time.Duration { return time.Second })
+		start := time.Now()
+		if err := <-call(a, b.Node()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d != time.Second+time.Minute+time.Second {
+			t.Errorf("a round trip took %v", d)
+		}
+	})
+}
+
+func TestACallWaitsForTheNextIncarnation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, a, b := pair(t)
+		b.Leave()
+		done := call(a, b.Node())
+		waits(t, done, "the receiver is down")
+		if _, err := f.Join(b.Node(), func(_ context.Context, _ fabric.Node, msg any) (any, error) { return msg, nil }); err != nil {
+			t.Fatal(err)
+		}
+		passes(t, done)
+		if _, err := f.Join(b.Node(), nil); !errors.Is(err, fabric.ErrTaken) {
+			t.Errorf("joined twice: %v", err)
+		}
+	})
+}
+
+func TestLeavingEndsCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := fabric.New()
+		hang := func(ctx context.Context, _ fabric.Node, _ any) (any, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		a, err := f.Join(fabric.Broker(1), hang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := f.Join(fabric.Controller(1), hang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		toB, toA := call(a, b.Node()), call(b, a.Node())
+		waits(t, toB, "its handler hangs")
+		b.Leave() // returns when no handler of b runs
+		if err := <-toB; !errors.Is(err, fabric.ErrReset) {
+			t.Errorf("the receiver left: %v", err)
+		}
+		if err := <-toA; !errors.Is(err, fabric.ErrLeft) {
+			t.Errorf("the sender left: %v", err)
+		}
+		if err := <-call(b, a.Node()); !errors.Is(err, fabric.ErrLeft) {
+			t.Errorf("a call after leaving: %v", err)
+		}
+	})
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/minikafka/minikafka/log"
+	"github.com/minikafka/minikafka/replication"
+)
+
+// background starts what a broker does by itself, from time to time. The high
+// watermarks are written by the replicas' own task.
+func (b *broker) background() {
+	b.every("log.retention.check.interval.ms", b.retain)
+	b.every("log.cleaner.backoff.ms", b.compact)
+	b.every("producer.id.expiration.check.interval.ms", b.expireProducers)
+}
+
+// every calls f each time the config's interval has passed.
+func (b *broker) every(config string, f func(now time.Time)) {
+	interval := b.static.Ms(config)
+	if interval <= 0 {
+		return
+	}
+	b.spawn(func() {
+		t := time.NewTicker(interval)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				f(time.Now())
+			case <-b.ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// eachReplica calls f for each replica with its topic's settings, until the
+// broker ends.
+func (b *broker) eachReplica(f func(*replication.Replica, *topicSettings) error) {
+	m := b.image()
+	if m == nil {
+		return
+	}
+	for _, r := range b.replicas.Replicas() {
+		t := m.TopicsByID[r.ID().Topic]
+		if t == nil {
+			continue
+		}
+		err := f(r, b.topicSettings(m, t))
+		switch {
+		case b.ctx.Err() != nil:
+			return
+		case err != nil && !errors.Is(err, log.ErrClosed):
+			b.logger.Error("cannot clean a log", "topic", r.Topic(), "partition", r.ID().Partition, "error", err)
+		}
+	}
+}
+
+// retain deletes what is too old or too much (LogManager.cleanupLogs). Every
+// replica does so for itself.
+func (b *broker) retain(now time.Time) {
+	b.eachReplica(func(r *replication.Replica, s *topicSettings) error {
+		if !s.deletes {
+			return nil
+		}
+		l := r.Log()
+		rule := s.retention
+		rule.Now, rule.Bound = now, l.HighWatermark()
+		before := l.LogStartOffset()
+		start, err := l.Retain(rule)
+		if start > before {
+			r.LogStartRaised()
+		}
+		return err
+	})
+}
+
+// compact compacts (LogCleaner).
+func (b *broker) compact(now time.Time) {
+	b.eachReplica(func(r *replication.Replica, s *topicSettings) error {
+		if !s.compacts {
+			return nil
+		}
+		l := r.Log()
+		rule := s.compaction
+		rule.Now, rule.Bound = now, l.HighWatermark()
+		if first := l.FirstUnstableOffset(); first >= 0 {
+			rule.Bound = min(rule.Bound, first)
+		}
+		_, err := l.Compact(rule)
+		return err
+	})
+}
+
+// expireProducers forgets idle producers (ProducerStateManager.removeExpiredProducers).
+func (b *broker) expireProducers(now time.Time) {
+	m := b.image()
+	if m == nil {
+		return
+	}
+	ms := b.values(m).Int("producer.id.expiration.ms")
+	for _, r := range b.replicas.Replicas() {
+		r.Log().ExpireProducers(now.UnixMilli(), ms)
+	}
+}

@@ -1,0 +1,261 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/minikafka/minikafka/replication"
+	"github.com/minikafka/minikafka/server/wire"
+)
+
+const (
+	// readBuffer is how much is read from a connection at a time; larger frames
+	// are read into their own place.
+	readBuffer = 16 << 10
+	// readRequestWithin is how long the rest of a frame may take, and
+	// writeResponseWithin how long a client may take to read an answer. Kafka
+	// has no such limits.
+	readRequestWithin   = 30 * time.Second
+	writeResponseWithin = 30 * time.Second
+	// keepFrame and keepResponse are the largest buffers that are kept for the
+	// next request.
+	keepFrame    = 64 << 10
+	keepResponse = 4 << 20
+)
+
+// conn is one client's connection (SocketServer.Processor and RequestChannel).
+// Its one goroutine reads a request, answers it, and only then reads the next:
+// what the client has sent meanwhile waits in the socket, as in Kafka, where the
+// channel is muted. While a request waits for something, a second goroutine
+// watches whether the client is still there.
+type conn struct {
+	b      *broker
+	net    net.Conn
+	in     *bufio.Reader
+	ctx    context.Context // The connection's own life.
+	cancel context.CancelFunc
+	// watching is closed when the watcher has ended; nil without one. It is used
+	// by the connection's goroutine only.
+	watching chan struct{}
+	clientID string
+	// frame may be read into again: nothing refers to it.
+	frame []byte
+}
+
+func newConn(b *broker, nc net.Conn) *conn {
+	c := &conn{b: b, net: nc, in: bufio.NewReaderSize(nc, readBuffer)}
+	c.ctx, c.cancel = context.WithCancel(b.ctx)
+	return c
+}
+
+// end closes the connection: what was answered still arrives.
+func (c *conn) end() {
+	c.cancel()
+	_ = c.net.Close()
+}
+
+// reset closes the connection as the death of a process does.
+func (c *conn) reset() {
+	if l, ok := c.net.(interface{ SetLinger(seconds int) error }); ok {
+		_ = l.SetLinger(0)
+	}
+	c.end()
+}
+
+// serve answers requests until the connection ends.
+func (c *conn) serve() {
+	defer func() {
+		c.finish()
+		if c.watching != nil {
+			<-c.watching
+		}
+	}()
+	for {
+		if c.watching != nil {
+			<-c.watching
+			c.watching = nil
+		}
+		frame, err := c.read()
+		if err != nil {
+			c.logEnd(err)
+			return
+		}
+		err = c.answer(frame)
+		c.b.budget.Release(len(frame))
+		if err != nil {
+			c.logEnd(err)
+			return
+		}
+	}
+}
+
+// finish closes the connection so that the client can still read what was
+// answered before: closing with unread bytes would reset it.
+func (c *conn) finish() {
+	if w, ok := c.net.(interface{ CloseWrite() error }); ok && c.ctx.Err() == nil && w.CloseWrite() == nil {
+		c.discard()
+	}
+	c.end()
+}
+
+// discard drops what has already come, without waiting for more.
+func (c *conn) discard() {
+	_ = c.net.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, _ = io.CopyN(io.Discard, c.net, 1<<20)
+}
+
+func (c *conn) logEnd(err error) {
+	switch {
+	case err == io.EOF, c.ctx.Err() != nil: //nolint:errorlint // ReadFrame returns it bare.
+	default:
+		c.b.logger.Debug("connection closed", "client", c.net.RemoteAddr(), "clientID", c.clientID, "reason", err)
+	}
+}
+
+// read reads the next frame. A connection is idle until the frame's length has
+// come (connections.max.idle.ms); from there on the frame has a deadline.
+func (c *conn) read() ([]byte, error) {
+	_ = c.net.SetReadDeadline(deadline(c.b.limits.idle))
+	head, err := c.in.Peek(4)
+	if err != nil {
+		if err == io.EOF && len(head) > 0 { //nolint:errorlint // Peek returns the reader's error bare.
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	if size := int(int32(binary.BigEndian.Uint32(head))); size > c.in.Buffered()-4 {
+		_ = c.net.SetReadDeadline(time.Now().Add(readRequestWithin))
+	}
+	frame, err := wire.ReadFrame(c.in, wire.Limits{
+		MaxBytes: c.b.limits.requestBytes,
+		Budget:   c.b.budget,
+		Stop:     c.ctx.Done(),
+		Reuse:    c.frame,
+	})
+	c.frame = nil
+	return frame, err
+}
+
+// deadline is the time d from now, or none at all.
+func deadline(d time.Duration) time.Time {
+	if d < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d)
+}
+
+// answer decodes a request, has it handled, and sends the answer. An error ends
+// the connection.
+func (c *conn) answer(frame []byte) error {
+	h, body, err := wire.ParseHeader(frame)
+	if err != nil {
+		return err
+	}
+	a := c.b.find(h.Key)
+	if a == nil || h.Version < a.served || h.Version > a.max {
+		if h.Key != int16(kmsg.ApiVersions) {
+			return fmt.Errorf("%w: key %d version %d is not served", wire.ErrUnknownRequest, h.Key, h.Version)
+		}
+		return c.send(h.CorrelationID, unsupportedApiVersions(a))
+	}
+	q := kmsg.RequestForKey(h.Key)
+	q.SetVersion(h.Version)
+	if err := wire.Scan(h.Key, h.Version, body); err != nil {
+		return err
+	}
+	if err := q.ReadFrom(body); err != nil {
+		return fmt.Errorf("%w: %w", wire.ErrMalformed, err)
+	}
+	if c.clientID != string(h.ClientID) {
+		c.clientID = string(h.ClientID)
+	}
+	if cap(frame) <= keepFrame && !wire.Retains(h.Key, h.Version) {
+		c.frame = frame
+	}
+	resp, err := c.run(a, &request{
+		ctx: connContext{c.ctx, c}, broker: c.b,
+		key: a.key, version: h.Version, clientID: c.clientID, body: q,
+	})
+	if err != nil || resp == nil {
+		return err
+	}
+	return c.send(h.CorrelationID, resp)
+}
+
+// run calls the handler. A panic of it ends the connection, not the process.
+func (c *conn) run(a *api, r *request) (resp kmsg.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.b.logger.Error("a request failed", "api", a.key.Name(), "version", r.version,
+				"panic", p, slog.String("stack", string(debug.Stack())))
+			resp, err = nil, fmt.Errorf("server: panic in %s: %v", a.key.Name(), p) //nolint:errorlint // Any value.
+		}
+	}()
+	resp, err = a.handle(r)
+	if err == nil && c.b.ctx.Err() != nil {
+		// What a handler says once the broker is ending is not true any more.
+		return nil, replication.ErrStopped
+	}
+	return resp, err
+}
+
+// send writes one answer, with one write.
+func (c *conn) send(correlationID int32, resp kmsg.Response) error {
+	buf, _ := c.b.buffers.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	out, err := wire.AppendResponse((*buf)[:0], correlationID, resp)
+	if err != nil {
+		return err
+	}
+	_ = c.net.SetWriteDeadline(time.Now().Add(writeResponseWithin))
+	_, err = c.net.Write(out)
+	if cap(out) <= keepResponse {
+		*buf = out
+		c.b.buffers.Put(buf)
+	}
+	return err
+}
+
+// connContext is the context of a connection's requests. Asking for its end has
+// the connection watched.
+type connContext struct {
+	context.Context
+	c *conn
+}
+
+// Done is context.Context's.
+func (x connContext) Done() <-chan struct{} {
+	x.c.watch()
+	return x.Context.Done()
+}
+
+// watch has the connection's context end when the client goes away while a
+// request waits. Only the connection's goroutine calls it.
+func (c *conn) watch() {
+	if c.watching != nil || c.in.Buffered() >= c.in.Size() {
+		return
+	}
+	ended := make(chan struct{})
+	c.watching = ended
+	_ = c.net.SetReadDeadline(time.Time{})
+	c.b.spawn(func() {
+		defer close(ended)
+		// What comes stays in the buffer.
+		if _, err := c.in.Peek(c.in.Buffered() + 1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.cancel()
+		}
+	})
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/minikafka/minikafka/election"
+	"github.com/minikafka/minikafka/log"
+	"github.com/minikafka/minikafka/replication"
+)
+
+// images holds the newest metadata whose roles are in force on this broker.
+type images struct {
+	newest atomic.Pointer[election.Image]
+	mu     sync.Mutex
+	change chan struct{} // closed at the next image
+}
+
+func (i *images) init() { i.change = make(chan struct{}) }
+
+// current is the newest image, nil before the first.
+func (i *images) current() *election.Image { return i.newest.Load() }
+
+func (i *images) next() <-chan struct{} {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.change
+}
+
+func (i *images) set(m *election.Image) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.newest.Store(m)
+	close(i.change)
+	i.change = make(chan struct{})
+}
+
+// wait returns when the roles of an image of at least the index are in force.
+func (i *images) wait(ctx context.Context, index uint64) error {
+	for {
+		change := i.next()
+		if m := i.current(); m != nil && m.Index >= index {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// onImage puts the roles of new metadata in force, and then shows it to handlers:
+// a broker that names itself as leader leads (BrokerMetadataPublisher). Calls come
+// one at a time.
+func (b *broker) onImage(m *election.Image) {
+	<-b.wired
+	old := b.images.current()
+	fresh := old == nil || !maps.Equal(old.ClusterConfigs, m.ClusterConfigs) ||
+		!maps.Equal(old.BrokerConfigs[b.config.ID], m.BrokerConfigs[b.config.ID])
+	if fresh {
+		b.settings.clear()
+	}
+	changed, gone := b.assignments(old, m, fresh)
+	b.replicas.Apply(changed, gone, members{m})
+	if old == nil {
+		b.removeStrays(m)
+	}
+	b.images.set(m)
+	for _, g := range gone {
+		if g.Deleted {
+			b.settings.forget(g.ID.Topic)
+		}
+	}
+	if old == nil {
+		close(b.imaged)
+	}
+}
+
+// assignments tells what differs between two images of what this broker hosts;
+// with all everything counts as changed.
+func (b *broker) assignments(old, m *election.Image, all bool) ([]replication.Assignment, []replication.Gone) {
+	var changed []replication.Assignment
+	var gone []replication.Gone
+	for id, t := range m.TopicsByID {
+		var before *election.Topic
+		if old != nil {
+			before = old.TopicsByID[id]
+		}
+		if before == t && !all {
+			continue
+		}
+		again := all || before == nil || !maps.Equal(before.Configs, t.Configs)
+		for n, p := range t.Partitions {
+			var was *election.Partition
+			if before != nil && n < len(before.Partitions) {
+				was = before.Partitions[n]
+			}
+			pid := log.PartitionID{Topic: id, Partition: int32(n)}
+			switch {
+			case b.hosts(p):
+				if again || was != p {
+					changed = append(changed, b.assignment(m, t, pid, p))
+				}
+			case was != nil && b.hosts(was):
+				gone = append(gone, replication.Gone{ID: pid})
+			}
+		}
+	}
+	if old == nil {
+		return changed, nil
+	}
+	for id, t := range old.TopicsByID {
+		if m.TopicsByID[id] != nil {
+			continue
+		}
+		for n, p := range t.Partitions {
+			if b.hosts(p) {
+				gone = append(gone, replication.Gone{ID: log.PartitionID{Topic: id, Partition: int32(n)}, Deleted: true})
+			}
+		}
+	}
+	return changed, gone
+}
+
+func (b *broker) hosts(p *election.Partition) bool {
+	for _, r := range p.Replicas {
+		if r == b.config.ID {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *broker) assignment(m *election.Image, t *election.Topic, id log.PartitionID, p *election.Partition) replication.Assignment {
+	s := b.topicSettings(m, t)
+	return replication.Assignment{
+		ID: id, Topic: t.Name, Replicas: p.Replicas, ISR: p.ISR, Leader: p.Leader,
+		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Settings: s.replication,
+	}
+}
+
+// removeStrays deletes logs of partitions that this broker lost while it was
+// down (LogManager's stray partitions).
+func (b *broker) removeStrays(m *election.Image) {
+	for _, id := range b.db.Partitions() {
+		if p := m.Partition(id); p != nil && b.hosts(p) {
+			continue
+		}
+		if err := b.db.Delete(id); err != nil {
+			b.logger.Error("cannot delete a partition that is not hosted here any more", "partition", id, "error", err)
+		}
+	}
+}
+
+// members tells the replicas which brokers may be in an ISR.
+type members struct{ image *election.Image }
+
+// Member is replication.Members'.
+func (m members) Member(id int32) (epoch int64, eligible bool) {
+	b := m.image.Brokers[id]
+	if b == nil {
+		return -1, false
+	}
+	return b.Epoch, b.Alive()
+}

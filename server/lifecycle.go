@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"fmt"
+)
+
+// endKind is how a broker ends.
+type endKind int
+
+const (
+	endCrash endKind = iota
+	endPowerOff
+	endShutdown
+)
+
+// shutdown ends the broker in order (BrokerServer.shutdown). It ends also when
+// leaderships could not be moved before ctx ended; the error says so.
+func (b *broker) shutdown(ctx context.Context) error {
+	moved := b.election.ControlledShutdown(ctx)
+	if err := b.end(endShutdown); err != nil {
+		return fmt.Errorf("server: broker %d: %w", b.config.ID, err)
+	}
+	if moved != nil {
+		return fmt.Errorf("server: broker %d: leaderships were not moved: %w", b.config.ID, moved)
+	}
+	return nil
+}
+
+// end ends the broker, once. It returns when all goroutines have ended.
+func (b *broker) end(kind endKind) (err error) {
+	b.ending.Do(func() { err = b.endOnce(kind) })
+	b.running.Wait()
+	return err
+}
+
+// endLogged is end for those who have no use for an error.
+func (b *broker) endLogged(kind endKind) {
+	if err := b.end(kind); err != nil {
+		b.logger.Error("cannot close the file", "error", err)
+	}
+}
+
+func (b *broker) endOnce(kind endKind) error {
+	// Connections first: no answer is to leave that the file does not keep.
+	_ = b.listener.Close()
+	if kind == endShutdown {
+		b.conns.finish()
+	} else {
+		b.conns.abort()
+	}
+	b.cancel()
+	// Leave lets go of what waits in calls, of ours and to us.
+	left := make(chan struct{})
+	b.spawn(func() {
+		defer close(left)
+		b.port.Leave()
+	})
+	b.election.Stop()
+	b.replicas.Stop()
+	<-left
+	b.running.Wait()
+	switch kind {
+	case endCrash:
+		return b.db.Crash()
+	case endPowerOff:
+		return b.db.PowerOff()
+	case endShutdown:
+	}
+	if epoch := b.epoch.Load(); epoch >= 0 {
+		if err := b.db.SetValue(valueCleanEpoch, fmt.Append(nil, epoch)); err != nil {
+			b.logger.Error("cannot mark the shutdown as clean", "error", err)
+		}
+	}
+	return b.db.Close()
+}
