@@ -83,9 +83,13 @@ type ControllerConfig struct {
 
 // Timing is every timer of the controller and of the brokers' side of it.
 type Timing struct {
-	SessionTimeout       time.Duration // broker.session.timeout.ms
-	HeartbeatInterval    time.Duration // broker.heartbeat.interval.ms
-	ElectionTimeout      time.Duration // between controllers
+	SessionTimeout    time.Duration // broker.session.timeout.ms
+	HeartbeatInterval time.Duration // broker.heartbeat.interval.ms
+	// ElectionTimeout is how long controllers wait for the active one (raft's
+	// heartbeat and election timeout); it counts only where there are several.
+	// They exchange heartbeats at a tenth of it. A crash is known at once where
+	// FenceOnDisconnect is set; it is for one that is paused or cut off.
+	ElectionTimeout      time.Duration
 	ForwardTimeout       time.Duration // admin writes without a controller: 60 s on Kafka
 	LeaderImbalanceCheck time.Duration // leader.imbalance.check.interval.seconds; 0: never
 	UncleanInterval      time.Duration // unclean.leader.election.interval.ms; 0: never
@@ -163,13 +167,17 @@ func (c *Client) Image() *Image { return c.image() }
 // Epoch is the broker epoch, -1 before registration.
 func (c *Client) Epoch() int64 { return c.epoch() }
 
-// Unfenced is closed once the broker has been unfenced for the first time.
+// Unfenced is closed once the broker has applied an image in which it is
+// unfenced, for the first time.
 func (c *Client) Unfenced() <-chan struct{} { return c.unfenced() }
 
-// Changed is closed at the next image.
+// Changed is closed when Image is next replaced, which is before OnImage is called
+// with it.
 func (c *Client) Changed() <-chan struct{} { return c.changed() }
 
-// WaitFor returns when the broker's image is at least at the index.
+// WaitFor returns when the broker has applied an image at the index or above:
+// OnImage has returned. Its errors are ctx's, and fabric.ErrLeft after the end of
+// the client or its node.
 func (c *Client) WaitFor(ctx context.Context, index uint64) error { return c.waitFor(ctx, index) }
 
 // ControlledShutdown asks the controller to move leaderships away, and returns

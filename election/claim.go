@@ -15,7 +15,7 @@ type claim struct {
 func (c *claim) apply(e *edit) (any, error) {
 	e.changed = true
 	e.Static = c.Static
-	if e.ClusterID != "" {
+	if e.FeaturesEpoch != 0 {
 		return nil, nil
 	}
 	e.ClusterID = c.ClusterID

@@ -189,7 +189,9 @@ type ProducerIDBlock struct {
 }
 
 // AlterPartition is a leader's ISR change (RCM.alterPartition). Result:
-// AlterPartitionResult.
+// AlterPartitionResult. What is wrong is found in Kafka's order.
+// ErrNewLeaderElected comes though the change is in force: it has completed a
+// reassignment, and another leads now.
 type AlterPartition struct {
 	Broker         int32
 	BrokerEpoch    int64
@@ -221,7 +223,9 @@ type ReportOffline struct {
 	Partitions  []log.PartitionID // nil: all
 }
 
-// UpdateFeatures changes finalized feature levels. Result: map[string]error.
+// UpdateFeatures changes finalized feature levels, all of them or none: a refusal
+// is the error of the whole command (ErrInvalidUpdateVersion, as Kafka answers
+// it). Result: map[string]error, nil for each feature named.
 type UpdateFeatures struct {
 	Updates      []FeatureUpdate
 	ValidateOnly bool

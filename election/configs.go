@@ -1,6 +1,9 @@
 package election
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // The configs that the controller reads itself.
 const (
@@ -45,7 +48,9 @@ func (e *edit) topicConfig(t *Topic, name string) string {
 
 func (e *edit) minISR(t *Topic) int { return number(e.topicConfig(t, minISRConfig)) }
 
-func (e *edit) uncleanAllowed(t *Topic) bool { return e.topicConfig(t, uncleanConfig) == "true" }
+func (e *edit) uncleanAllowed(t *Topic) bool {
+	return strings.EqualFold(e.topicConfig(t, uncleanConfig), "true")
+}
 
 // producerIDBlockSize is how many producer ids a broker leases at a time.
 const producerIDBlockSize = 1000

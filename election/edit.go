@@ -51,8 +51,13 @@ func newEdit(m *Image, h hidden, rules ConfigRules) *edit {
 	return &edit{Image: *m, hidden: h, rules: rules, ownPartitions: map[log.TopicID]bool{}}
 }
 
-// fork is an edit on top of this one that may be thrown away.
-func (e *edit) fork() *edit { return newEdit(&e.Image, e.hidden, e.rules) }
+// fork is an edit on top of this one that is thrown away: what it makes will be
+// in no image.
+func (e *edit) fork() *edit {
+	f := newEdit(&e.Image, e.hidden, e.rules)
+	f.Index = 0
+	return f
+}
 
 func (e *edit) setBroker(b *Broker) {
 	if !e.ownBrokers {

@@ -20,14 +20,12 @@ func (r rules) targetELR(p *Partition, c change) []int32 {
 	if !r.elr || len(c.isr) >= r.minISR {
 		return nil
 	}
-	elr := without(p.ELR, append(slices.Clone(c.isr), c.unclean...)...)
-	for _, replica := range p.ISR {
-		if !slices.Contains(elr, replica) && !slices.Contains(c.isr, replica) && !slices.Contains(c.unclean, replica) {
-			elr = append(elr, replica)
-		}
-	}
+	elr := without(append(slices.Clone(p.ELR), p.ISR...), append(slices.Clone(c.isr), c.unclean...)...)
 	slices.Sort(elr)
-	return elr
+	elr = slices.Compact(elr)
+	// Kafka leaves a replica here that a reassignment has removed. It can never
+	// lead, and would keep the last known leader from it.
+	return slices.DeleteFunc(elr, func(replica int32) bool { return !slices.Contains(c.replicas, replica) })
 }
 
 // lastKnownLeader is the leader of last resort: with nobody left in the ISR and
@@ -38,7 +36,7 @@ func (r rules) lastKnownLeader(p *Partition, c change, elr []int32) (int32, bool
 		return noLeader, false
 	}
 	last := p.LastKnownELR[0]
-	return last, r.acceptable(last)
+	return last, slices.Contains(c.replicas, last) && r.acceptable(last)
 }
 
 // lastKnown is the LastKnownELR after a change: the leader that was lost when

@@ -22,7 +22,6 @@ type fsm struct {
 	logger *slog.Logger
 
 	published atomic.Pointer[published]
-	hidden    hidden
 	pending   pending
 }
 
@@ -30,13 +29,14 @@ type fsm struct {
 // one, or this node became or ceased to be the active controller.
 type published struct {
 	image   *Image
+	hidden  hidden
 	changed chan struct{}
 }
 
 func newFSM(codec *codec, rules ConfigRules, logger *slog.Logger) *fsm {
 	f := &fsm{codec: codec, rules: rules, logger: logger}
 	f.pending.waiting = map[uint64]chan outcome{}
-	f.published.Store(&published{emptyImage(), make(chan struct{})})
+	f.published.Store(&published{emptyImage(), hidden{}, make(chan struct{})})
 	return f
 }
 
@@ -53,16 +53,26 @@ func emptyImage() *Image {
 func (f *fsm) image() *Image { return f.published.Load().image }
 
 // publish makes an image the newest one, and wakes who waits for it.
-func (f *fsm) publish(m *Image) {
-	old := f.published.Swap(&published{m, make(chan struct{})})
+func (f *fsm) publish(m *Image, h hidden) {
+	old := f.published.Swap(&published{m, h, make(chan struct{})})
 	close(old.changed)
+}
+
+// keep replaces what is hidden, which nobody waits for.
+func (f *fsm) keep(h hidden) {
+	for {
+		old := f.published.Load()
+		if f.published.CompareAndSwap(old, &published{old.image, h, old.changed}) {
+			return
+		}
+	}
 }
 
 // touch wakes who waits for a newer image, without one.
 func (f *fsm) touch() {
 	for {
 		old := f.published.Load()
-		if f.published.CompareAndSwap(old, &published{old.image, make(chan struct{})}) {
+		if f.published.CompareAndSwap(old, &published{old.image, old.hidden, make(chan struct{})}) {
 			close(old.changed)
 			return
 		}
@@ -75,8 +85,8 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 // ApplyBatch applies entries, publishes one image for all of them, and then
 // tells their proposers.
 func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
-	last := f.image()
-	e := newEdit(last, f.hidden, f.rules)
+	last := f.published.Load()
+	e := newEdit(last.image, last.hidden, f.rules)
 	type result struct {
 		proposal uint64
 		outcome
@@ -100,10 +110,11 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 		e.changed = e.changed || changed
 		results = append(results, result{proposal, outcome{answer, err}})
 	}
-	f.hidden = e.hidden
 	if e.changed {
 		m := e.Image
-		f.publish(&m)
+		f.publish(&m, e.hidden)
+	} else {
+		f.keep(e.hidden)
 	}
 	for _, r := range results {
 		f.pending.settle(r.proposal, r.outcome)
@@ -127,11 +138,12 @@ type savedState struct {
 
 // Snapshot takes the newest image; both it and what is hidden never change.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
-	m := f.image()
+	p := f.published.Load()
+	m := p.image
 	s := &savedState{
 		Term: m.Term, Index: m.Index, ClusterID: m.ClusterID, Brokers: m.Brokers,
 		ClusterConfigs: m.ClusterConfigs, BrokerConfigs: m.BrokerConfigs, NamedConfigs: m.NamedConfigs,
-		Features: m.Features, FeaturesEpoch: m.FeaturesEpoch, Hidden: f.hidden,
+		Features: m.Features, FeaturesEpoch: m.FeaturesEpoch, Hidden: p.hidden,
 	}
 	for _, t := range m.Topics {
 		s.Topics = append(s.Topics, t)
@@ -168,8 +180,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	for _, t := range s.Topics {
 		m.Topics[t.Name], m.TopicsByID[t.ID] = t, t
 	}
-	f.hidden = s.Hidden
-	f.publish(m)
+	f.publish(m, s.Hidden)
 	return nil
 }
 

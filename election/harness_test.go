@@ -65,7 +65,7 @@ func (catalogue) ValidateBroker(map[string]string) error { return nil }
 
 // cluster is controllers and brokers' sides on one fabric.
 type cluster struct {
-	t           *testing.T
+	t           testing.TB
 	dir         string
 	fabric      *fabric.Fabric
 	timing      election.Timing
@@ -86,7 +86,7 @@ type broker struct {
 	seen []uint64 // image indexes, as OnImage got them
 }
 
-func newCluster(t *testing.T, timing election.Timing, controllers ...int32) *cluster {
+func newCluster(t testing.TB, timing election.Timing, controllers ...int32) *cluster {
 	t.Helper()
 	out := io.Discard
 	if os.Getenv("MINIKAFKA_LOG") != "" {
@@ -225,7 +225,9 @@ func describe(m *election.Image) string {
 // do runs a command at a broker that must go through.
 func do[T any](c *cluster, b *broker, cmd election.Command) T {
 	c.t.Helper()
-	a, err := b.Do(c.ctx(), cmd)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	a, err := b.Do(ctx, cmd)
 	if err != nil {
 		c.t.Fatalf("%T: %v", cmd, err)
 	}

@@ -111,18 +111,6 @@ func (c *client) beatOnce(ready bool) (done, registerAgain bool) {
 	case a.ShutDown:
 		close(c.granted)
 		return true, false
-	case !a.Fenced:
-		c.setUnfenced()
 	}
 	return false, false
-}
-
-func (c *client) setUnfenced() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	select {
-	case <-c.unfencedOnce:
-	default:
-		close(c.unfencedOnce)
-	}
 }

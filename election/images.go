@@ -33,19 +33,24 @@ func (c *client) pull() {
 	}
 }
 
-// applied notes that OnImage has returned, and has that told to the controller
-// at once while it waits for it to unfence the broker.
+// applied notes that OnImage has returned. A broker that is still fenced has that
+// told to the controller at once: it waits for it.
 func (c *client) applied(index uint64) {
 	c.mu.Lock()
 	c.appliedIndex = index
 	close(c.appliedChange)
 	c.appliedChange = make(chan struct{})
-	fenced := c.brokerEpoch < 0
-	if b := c.newest.Brokers[c.cfg.BrokerID]; b != nil {
-		fenced = fenced || b.Fenced
+	b := c.newest.Brokers[c.cfg.BrokerID]
+	registered := b != nil && b.Epoch == c.brokerEpoch
+	if registered && !b.Fenced {
+		select {
+		case <-c.unfencedOnce:
+		default:
+			close(c.unfencedOnce)
+		}
 	}
 	c.mu.Unlock()
-	if fenced {
+	if registered && b.Fenced {
 		c.wake()
 	}
 }

@@ -25,6 +25,7 @@ func (c *controller) rule(ctx context.Context) {
 	defer stopBalance()
 	unclean, stopUnclean := every(c.cfg.Timing.UncleanInterval)
 	defer stopUnclean()
+	var balanced, led *Image
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -47,9 +48,9 @@ func (c *controller) rule(ctx context.Context) {
 		case <-changed:
 		case <-c.sessions.wake:
 		case <-balance:
-			c.electPeriodically(ctx, true)
+			c.electPeriodically(ctx, true, &balanced)
 		case <-unclean:
-			c.electPeriodically(ctx, false)
+			c.electPeriodically(ctx, false, &led)
 		case <-ctx.Done():
 			return
 		}
@@ -106,16 +107,18 @@ func (c *controller) fence(ctx context.Context, id int32, why string) {
 	_, _ = c.propose(ctx, &fenceBroker{ID: id, Epoch: b.Epoch})
 }
 
-// electPeriodically proposes a round of elections if there is anything to elect.
-func (c *controller) electPeriodically(ctx context.Context, preferred bool) {
-	match := leaderless
-	if preferred {
-		match = imbalanced
+// electPeriodically proposes a round of elections if it would elect anybody.
+// quiet is an image for which it is known that it would not.
+func (c *controller) electPeriodically(ctx context.Context, preferred bool, quiet **Image) {
+	cmd := &electPeriodically{Preferred: preferred}
+	p := c.fsm.published.Load()
+	if p.image == *quiet {
+		return
 	}
-	for _, t := range c.image().Topics {
-		if slices.ContainsFunc(t.Partitions, match) {
-			_, _ = c.propose(ctx, &electPeriodically{Preferred: preferred})
-			return
-		}
+	trial := newEdit(p.image, p.hidden, c.cfg.Rules)
+	if _, err := cmd.apply(trial); err != nil || !trial.changed {
+		*quiet = p.image
+		return
 	}
+	_, _ = c.propose(ctx, cmd)
 }

@@ -29,6 +29,8 @@ type world struct {
 	hidden hidden
 	next   uint64
 	rules  ConfigRules
+	// applied, when set, is told of each entry.
+	applied func(index uint64, entry []byte)
 }
 
 // newWorld is a formatted cluster with unfenced brokers.
@@ -59,6 +61,9 @@ func (w *world) apply(cmd applier) (any, error) {
 		w.t.Fatal(err)
 	}
 	w.next++
+	if w.applied != nil {
+		w.applied(w.next, b)
+	}
 	e := newEdit(w.image, w.hidden, w.rules)
 	e.Term, e.Index = 1, w.next
 	answer, err := read.apply(e)

@@ -2,6 +2,7 @@ package election
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/minikafka/minikafka/log"
 )
@@ -179,7 +180,7 @@ func (e *edit) newPartition(replicas []int32) *Partition {
 
 // apply deletes topics (ControllerApis.deleteTopics).
 func (c *DeleteTopics) apply(e *edit) (any, error) {
-	if e.static(deleteTopicConfig) == "false" {
+	if strings.EqualFold(e.static(deleteTopicConfig), "false") {
 		return nil, fail(ErrTopicDeletionDisabled, "Topic deletion is disabled.")
 	}
 	results := make([]TopicResult, len(c.Topics))

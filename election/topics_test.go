@@ -125,8 +125,7 @@ func TestCreateTopicsInOneRequest(t *testing.T) {
 	}
 }
 
-// TestFirstState is semantics 3.9: fenced replicas are assigned, but start
-// outside the ISR.
+// TestFirstState: fenced replicas are assigned, but start outside the ISR.
 func TestFirstState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true, 1, 2, 3)
