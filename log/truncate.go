@@ -93,6 +93,11 @@ func (tr *truncation) step(t *txn, p *Partition) error {
 
 // begin removes snapshots and aborted transactions beyond the point.
 func (tr *truncation) begin(t *txn, d *draft) error {
+	if d.tail.term > d.meta.term {
+		// A term that was seen stays seen.
+		t.setMeta(d)
+		d.meta.term = d.tail.term
+	}
 	v, err := t.view(d)
 	if err != nil {
 		return err
@@ -162,14 +167,16 @@ func (tr *truncation) remove(t *txn, d *draft, b *bolt.Bucket) error {
 			}
 		}
 	}
-	err := deleteKeys(b, keys)
+	// bbolt's Cursor.Last never returns when the transaction has deleted the
+	// last key of a tree with branches: the view comes first.
+	v, err := t.view(d)
 	if err != nil {
 		return err
 	}
-	left := d.tail.index - uint64(len(keys))
-	v := &view{c: b.Cursor(), first: d.meta.prevIndex + 1, last: left}
-	d.tail, err = tailAt(v, &d.meta, left)
-	return err
+	if d.tail, err = tailAt(v, &d.meta, d.tail.index-uint64(len(keys))); err != nil {
+		return err
+	}
+	return deleteKeys(b, keys)
 }
 
 // unsave takes back what compaction had saved on an entry that goes.
