@@ -113,7 +113,7 @@ func (t *transport) call(follower int32, msg any) (any, error) {
 			return reply, nil
 		case errors.Is(err, fabric.ErrReset):
 		default:
-			if t.in.ctx.Err() == nil {
+			if t.in.ctx.Err() == nil && !errors.Is(err, fabric.ErrLeft) {
 				t.in.replica.manager.Logger.Error("replication stands still", "partition", t.in.replica.name(), "follower", follower, "error", err)
 			}
 			<-t.in.ctx.Done()

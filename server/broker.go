@@ -43,9 +43,10 @@ type broker struct {
 	cancel context.CancelFunc
 	// wired is closed when db, port, replicas and election are set.
 	wired chan struct{}
-	// imaged is closed at the first image, accepting once connections are
-	// accepted.
-	imaged, accepting chan struct{}
+	// registered is closed at the first registration, imaged at the first image
+	// after it, accepting once connections are accepted.
+	registered, imaged, accepting chan struct{}
+	registering                   sync.Once
 	// epoch is the broker epoch, -1 before the first registration.
 	epoch   atomic.Int64
 	running sync.WaitGroup
@@ -78,12 +79,13 @@ const maxRequestMemory = 256 << 20
 
 func newBroker(c Config) *broker {
 	b := &broker{
-		config:    c,
-		logger:    c.Logger,
-		static:    configs.BrokerValues{Static: c.Static},
-		wired:     make(chan struct{}),
-		imaged:    make(chan struct{}),
-		accepting: make(chan struct{}),
+		config:     c,
+		logger:     c.Logger,
+		static:     configs.BrokerValues{Static: c.Static},
+		wired:      make(chan struct{}),
+		registered: make(chan struct{}),
+		imaged:     make(chan struct{}),
+		accepting:  make(chan struct{}),
 	}
 	if b.logger == nil {
 		b.logger = slog.New(slog.DiscardHandler)
@@ -210,7 +212,7 @@ func (b *broker) join(previousEpoch int64) error {
 		BrokerID: b.config.ID, Rack: b.config.Rack, Host: host, Port: port,
 		Incarnation: newUUID(), PreviousEpoch: previousEpoch,
 		Controllers: b.config.Controllers, Call: b.port, Logger: b.logger, Timing: b.config.Timing.Election,
-		OnImage: b.onImage, OnRegistered: b.epoch.Store, Ready: b.accepting,
+		OnImage: b.onImage, OnRegistered: b.onRegistered, Ready: b.accepting,
 	})
 	close(b.wired)
 	return nil
@@ -228,6 +230,11 @@ func (b *broker) handle(ctx context.Context, from fabric.Node, msg any) (any, er
 		return nil, fmt.Errorf("server: broker %d: unknown message %T from %v", b.config.ID, msg, from)
 	}
 	return answer, err
+}
+
+func (b *broker) onRegistered(epoch int64) {
+	b.epoch.Store(epoch)
+	b.registering.Do(func() { close(b.registered) })
 }
 
 // do has the active controller run a command; see election's commands.

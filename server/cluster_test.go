@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,7 +155,7 @@ func (c *cluster) eventually(what string, f func() bool) {
 		select {
 		case <-again.C:
 		case <-limit:
-			c.t.Fatalf("waited in vain: %s", what)
+			c.t.Fatalf("waited in vain: %s\n%s", what, c.dump())
 		}
 	}
 }
@@ -254,4 +255,20 @@ func (c *cluster) inSync(topic string, partition int32, n int) {
 		p := c.anyImage().Partition(id)
 		return p != nil && len(p.ISR) == n
 	})
+}
+
+// dump tells what each broker knows, for a test that failed.
+func (c *cluster) dump() string {
+	var out strings.Builder
+	for id, b := range c.brokers {
+		m := b.Image()
+		fmt.Fprintf(&out, "broker %d: image %d, epoch %d\n", id, m.Index, b.Client().Epoch())
+		for _, r := range m.Brokers {
+			fmt.Fprintf(&out, "  knows %+v\n", *r)
+		}
+		for _, r := range b.Manager().Replicas() {
+			fmt.Fprintf(&out, "  %+v\n", r.State())
+		}
+	}
+	return out.String()
 }

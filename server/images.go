@@ -57,7 +57,17 @@ func (i *images) wait(ctx context.Context, index uint64) error {
 // one at a time.
 func (b *broker) onImage(m *election.Image) {
 	<-b.wired
+	// Before the broker is registered it takes no role: what it would say of
+	// itself would carry no epoch, and older metadata speaks of a former life.
+	select {
+	case <-b.registered:
+	case <-b.ctx.Done():
+		return
+	}
 	old := b.images.current()
+	if old == nil && m.Index < uint64(b.epoch.Load()) {
+		return
+	}
 	fresh := old == nil || !maps.Equal(old.ClusterConfigs, m.ClusterConfigs) ||
 		!maps.Equal(old.BrokerConfigs[b.config.ID], m.BrokerConfigs[b.config.ID])
 	if fresh {
