@@ -34,7 +34,9 @@ func (c *Cluster) WaitLeader(topic string, partition int32) *Broker {
 }
 
 // WaitISR waits until the in-sync replicas of a partition are exactly these
-// brokers, in any order; without ids, all its replicas.
+// brokers, in any order; without ids, all its replicas. The metadata has them
+// so then, and so does the leader, if there is one: what it answers next is by
+// this ISR.
 func (c *Cluster) WaitISR(topic string, partition int32, ids ...int32) {
 	c.tb.Helper()
 	what := "all replicas"
@@ -50,8 +52,19 @@ func (c *Cluster) WaitISR(topic string, partition int32, ids ...int32) {
 		if len(want) == 0 {
 			want = p.Replicas
 		}
-		return sameSet(p.ISR, want)
+		return sameSet(p.ISR, want) && c.cluster.knows(topic, partition, p, want)
 	})
+}
+
+// knows tells whether the leader has this ISR. One that is cut off from the
+// controller cannot, and is not asked.
+func (c *cluster) knows(topic string, partition int32, p *election.Partition, isr []int32) bool {
+	n := c.node(p.Leader)
+	if n == nil || n.running() == nil || !c.reachesController(n.name) {
+		return true
+	}
+	_, r := c.leading(topic, partition)
+	return r != nil && sameSet(r.State().ISR, isr)
 }
 
 // WaitHealthy waits until all is well as far as nodes run: every broker that
@@ -113,7 +126,7 @@ func (w *watch) changes() func(ctx context.Context) bool {
 		for _, r := range life.Manager().Replicas() {
 			seen[r] = true
 			if w.replicas[r] == nil {
-				w.replicas[r] = r.Watch(w.wake)
+				w.replicas[r] = r.WatchLog(w.wake)
 			}
 		}
 	}

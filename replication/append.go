@@ -257,6 +257,7 @@ func (r *Replica) appended(entries []log.Entry) {
 			r.dequeueLocked(id)
 		}
 	}
+	r.notifyEndLocked()
 	done := r.settleLocked()
 	r.mu.Unlock()
 	settlePending(done)
@@ -319,7 +320,9 @@ func (r *Replica) copied() {
 	if end := r.log.LogEndOffset(); r.log.HighWatermark() > end {
 		r.log.SetHighWatermark(end)
 		r.notifyLocked()
+		return
 	}
+	r.notifyEndLocked()
 }
 
 // flush syncs when flush.messages says so; writing is held.

@@ -58,8 +58,8 @@ type Replica struct {
 	waiting   []*Pending // stored with acks -1, above the high watermark, by offset
 	producers map[int64]*producerQueue
 	deletions []*deletion
-	watchers  map[chan<- struct{}]struct{}
-	changed   chan struct{} // closed and replaced at each change of role
+	watchers  map[chan<- struct{}]bool // true: it watches the log end, too
+	changed   chan struct{}            // closed and replaced at each change of role
 	stopped   chan struct{}
 }
 
@@ -74,7 +74,7 @@ func newReplica(m *Manager, a Assignment) (*Replica, error) {
 		leader: -1, epoch: -1, partitionEpoch: -1, tracked: -1, marked: -1,
 		followers: map[int32]*followerState{},
 		producers: map[int64]*producerQueue{},
-		watchers:  map[chan<- struct{}]struct{}{},
+		watchers:  map[chan<- struct{}]bool{},
 		changed:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}, nil
@@ -309,20 +309,38 @@ func (r *Replica) signalLocked() {
 // notifyLocked signals the watchers.
 func (r *Replica) notifyLocked() {
 	for ch := range r.watchers {
-		select {
-		case ch <- struct{}{}:
-		default:
+		wake(ch)
+	}
+}
+
+// notifyEndLocked signals those that watch the log end.
+func (r *Replica) notifyEndLocked() {
+	for ch, end := range r.watchers {
+		if end {
+			wake(ch)
 		}
+	}
+}
+
+func wake(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
 	}
 }
 
 // Watch has ch signalled (without blocking; give it room for one) at every
 // change a waiting reader may care for: high watermark, last stable offset, log
 // start, role, epoch, stop. The caller must call stop.
-func (r *Replica) Watch(ch chan<- struct{}) (stop func()) {
+func (r *Replica) Watch(ch chan<- struct{}) (stop func()) { return r.watch(ch, false) }
+
+// WatchLog is Watch, and signals ch at changes of the log end as well.
+func (r *Replica) WatchLog(ch chan<- struct{}) (stop func()) { return r.watch(ch, true) }
+
+func (r *Replica) watch(ch chan<- struct{}, end bool) (stop func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watchers[ch] = struct{}{}
+	r.watchers[ch] = end
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
