@@ -1,0 +1,46 @@
+package scenario
+
+// Scenario is one row of the table.
+type Scenario struct {
+	// Name tells what happens and what comes of it.
+	Name string
+	// Needs are what a library must be able to do to take part.
+	Needs []Feature
+	Run   func(*Env)
+}
+
+// For are the scenarios that a library can take part in.
+func For(c Client) []Scenario {
+	var out []Scenario
+	for _, s := range all() {
+		fits := true
+		for _, f := range s.Needs {
+			fits = fits && c.Has(f)
+		}
+		if fits {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func all() []Scenario {
+	return []Scenario{
+		{Name: "AcksOneIsLostWithTheLeader", Run: acksOneIsLost},
+		{Name: "AcksAllIsKept", Run: acksAllIsKept},
+		{Name: "AcksNoneLosesWithoutNotice", Run: acksNoneLosesWithoutNotice},
+		{Name: "MinInSyncReplicas", Run: minInSyncReplicas},
+		{Name: "TwoReplicasSurviveOne", Run: twoReplicasSurviveOne},
+		{Name: "InFlightWithoutRetryIsLost", Run: inFlightIsLost},
+		{Name: "InFlightWithRetryIsKept", Run: inFlightIsKept},
+		{Name: "LostAnswerWithoutRetryIsPerhaps", Run: lostAnswerIsPerhaps},
+		{Name: "LostAnswerWithRetryIsTwice", Run: lostAnswerIsTwice},
+		{Name: "LostAnswerWithIdempotenceIsOnce", Needs: []Feature{Idempotence}, Run: lostAnswerIsOnce},
+		{Name: "NoLeaderUntilOneInSyncReturns", Run: noLeaderUntilInSync},
+		{Name: "UncleanElectionLosesRecords", Run: uncleanElectionLoses},
+		{Name: "SlowFollowerLeavesAndReturns", Run: slowFollower},
+		{Name: "ControllerCrash", Run: controllerCrash},
+		{Name: "LingerMakesBatches", Run: lingerMakesBatches},
+		{Name: "BatchBytesSplitBatches", Needs: []Feature{BatchBytes}, Run: batchBytesSplit},
+	}
+}
