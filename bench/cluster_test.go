@@ -26,7 +26,7 @@ func BenchmarkFailover(b *testing.B) {
 		c.WaitHealthy()
 		leader := c.Leader("orders", 0)
 		cl, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.DefaultProduceTopic("orders"), kgo.ProducerLinger(0),
-			kgo.MetadataMinAge(time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return time.Millisecond }))
+			kgo.MetadataMinAge(10*time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return time.Millisecond }))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,15 +1,28 @@
 package log
 
-import "sort"
+import (
+	"sort"
+	"sync/atomic"
+)
 
 // cacheOverhead is counted for each cached entry beside its bytes.
 const cacheOverhead = headerBytes + 96
+
+// cacheBudget bounds what the caches of one file hold together, but for
+// cacheLeast of each.
+const (
+	cacheBudget = 64 << 20
+	cacheLeast  = 64 << 10
+)
 
 // tailCache holds the newest entries of a log without gaps, as many as fit; the
 // last one always. Its partition's lock guards it.
 type tailCache struct {
 	limit int
 	bytes int
+	// total counts the bytes of all caches of the file; over its budget each
+	// keeps but a little.
+	total *atomic.Int64
 	head  int // entries[:head] were evicted
 	// entries is only appended to and cut; what a reader has copied stays.
 	entries []stored
@@ -21,9 +34,13 @@ func (c *tailCache) live() []stored { return c.entries[c.head:] }
 func (c *tailCache) add(entries []stored) {
 	for _, e := range entries {
 		c.entries = append(c.entries, e)
-		c.bytes += len(e.data) + cacheOverhead
+		c.count(len(e.data) + cacheOverhead)
 	}
-	for c.bytes > c.limit && c.head < len(c.entries)-1 {
+	limit := c.limit
+	if c.total != nil && c.total.Load() > cacheBudget {
+		limit = min(limit, cacheLeast)
+	}
+	for c.bytes > limit && c.head < len(c.entries)-1 {
 		c.evict()
 	}
 	if c.head > 64 && c.head > len(c.entries)/2 {
@@ -35,7 +52,7 @@ func (c *tailCache) add(entries []stored) {
 
 func (c *tailCache) evict() {
 	e := &c.entries[c.head]
-	c.bytes -= len(e.data) + cacheOverhead
+	c.count(-len(e.data) - cacheOverhead)
 	*e = stored{}
 	c.head++
 }
@@ -52,7 +69,7 @@ func (c *tailCache) get(index uint64) *stored {
 // truncate forgets the entries above index.
 func (c *tailCache) truncate(index uint64) {
 	for n := len(c.entries); n > c.head && c.entries[n-1].index > index; n = len(c.entries) {
-		c.bytes -= len(c.entries[n-1].data) + cacheOverhead
+		c.count(-len(c.entries[n-1].data) - cacheOverhead)
 		c.entries[n-1] = stored{}
 		c.entries = c.entries[:n-1]
 	}
@@ -68,12 +85,23 @@ func (c *tailCache) trim(index uint64) {
 // replace puts another entry at the place of one that is cached.
 func (c *tailCache) replace(e stored) {
 	if old := c.get(e.index); old != nil {
-		c.bytes += len(e.data) - len(old.data)
+		c.count(len(e.data) - len(old.data))
 		*old = e
 	}
 }
 
-func (c *tailCache) clear() { c.entries, c.head, c.bytes = nil, 0, 0 }
+func (c *tailCache) clear() {
+	c.count(-c.bytes)
+	c.entries, c.head = nil, 0
+}
+
+// count adds n bytes.
+func (c *tailCache) count(n int) {
+	c.bytes += n
+	if c.total != nil {
+		c.total.Add(int64(n))
+	}
+}
 
 // from returns the cached entries from the one that contains offset on. ok is
 // false when that one may not be cached.

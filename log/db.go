@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -24,14 +25,15 @@ var (
 const fileFormat = 1
 
 // defaultCacheBytes is Options.CacheBytes when it is 0.
-const defaultCacheBytes = 1 << 20
+const defaultCacheBytes = 8 << 20
 
 // Options say how a broker's file is kept.
 type Options struct {
 	// SyncEveryAppend makes each group commit wait for stable storage.
 	SyncEveryAppend bool
 	// CacheBytes bounds the newest entries each partition keeps in memory for
-	// replication and tail reads; 0 means 1 MiB.
+	// replication and tail reads; 0 means 8 MiB. All together keep at most
+	// 64 MiB, but for the very newest of each.
 	CacheBytes int
 	// Now is the clock used for file bookkeeping only (never for records);
 	// nil means time.Now.
@@ -54,6 +56,8 @@ type DB struct {
 	opts Options
 	bolt *bolt.DB
 	file *os.File
+	// cached is what all caches hold, in bytes.
+	cached atomic.Int64
 	w    writer
 
 	mu    sync.Mutex // guards parts; never held over I/O

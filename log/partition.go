@@ -38,7 +38,7 @@ type Partition struct {
 
 func newPartition(d *DB, id PartitionID) *Partition {
 	p := &Partition{db: d, id: id, name: bucketName(id), producers: newProducers()}
-	p.cache.limit = d.opts.CacheBytes
+	p.cache.limit, p.cache.total = d.opts.CacheBytes, &d.cached
 	p.tail = p.meta.emptyTail()
 	return p
 }

@@ -157,6 +157,19 @@ func (r *Replica) eligibleLocked(broker int32, f *followerState) bool {
 	return eligible && (f.brokerEpoch == epoch || epoch < 0)
 }
 
+// staleLocked tells whether a live follower outside the ISR was last heard of
+// before it had its current broker epoch. Kafka's followers fetch all the time;
+// here an idle one has to be asked again.
+func (r *Replica) staleLocked() bool {
+	for id, f := range r.followers {
+		if epoch, eligible := r.manager.member(id); eligible && f.end >= 0 && f.inFlight == 0 &&
+			f.brokerEpoch != epoch && !r.isr.has(id) {
+			return true
+		}
+	}
+	return false
+}
+
 // maybeExpandISR proposes followers that have reached the high watermark and
 // this leader's start (Partition.maybeExpandIsr). All of them go in one proposal.
 func (r *Replica) maybeExpandISR() {

@@ -267,6 +267,7 @@ func (m *Manager) tick() {
 				r.extend(late)
 			}
 			r.maybeShrinkISR(now)
+			r.membersChanged() // a refused proposal is made again
 		}
 		if now.Sub(checkpointed) >= m.Timing.CheckpointInterval {
 			checkpointed = now

@@ -294,9 +294,13 @@ func (r *Replica) membersChanged() {
 	}
 	r.finishDeletionsLocked()
 	done := r.settleLocked()
+	in, stale := r.in, r.staleLocked()
 	r.mu.Unlock()
 	settlePending(done)
 	r.maybeExpandISR()
+	if stale && in != nil {
+		in.nudge()
+	}
 }
 
 // signalLocked wakes who waits for a role, and every reader.
