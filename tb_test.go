@@ -19,6 +19,7 @@ type recorder struct {
 func (*recorder) Helper()                        {}
 func (r *recorder) Cleanup(f func())             { r.cleanups = append(r.cleanups, f) }
 func (r *recorder) Logf(format string, a ...any) { r.logs = append(r.logs, fmt.Sprintf(format, a...)) }
+
 func (r *recorder) Fatalf(format string, a ...any) {
 	r.failed = fmt.Sprintf(format, a...)
 	runtime.Goexit()
