@@ -6,22 +6,25 @@ import (
 
 	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication"
+	"github.com/minikafka/minikafka/server/configs"
 )
 
 // background starts what a broker does by itself, from time to time. The high
 // watermarks are written by the replicas' own task.
 func (b *broker) background() {
-	b.every("log.retention.check.interval.ms", b.retain)
-	b.every("log.cleaner.backoff.ms", b.compact)
-	b.every("producer.id.expiration.check.interval.ms", b.expireProducers)
+	b.every(b.static.LogRetentionCheckIntervalMs, b.retain)
+	if b.static.LogCleanerEnable {
+		b.every(b.static.LogCleanerBackoffMs, b.compact)
+	}
+	b.every(configs.BrokerValues{Static: b.config.Static}.Int("producer.id.expiration.check.interval.ms"), b.expireProducers)
 }
 
-// every calls f each time the config's interval has passed.
-func (b *broker) every(config string, f func(now time.Time)) {
-	interval := b.static.Ms(config)
-	if interval <= 0 {
+// every calls f each time so many ms have passed.
+func (b *broker) every(ms int64, f func(now time.Time)) {
+	if ms <= 0 {
 		return
 	}
+	interval := time.Duration(ms) * time.Millisecond
 	b.spawn(func() {
 		t := time.NewTicker(interval)
 		defer t.Stop()

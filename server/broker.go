@@ -8,7 +8,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/log"
@@ -25,10 +24,10 @@ import (
 // request of it waits), the background tasks, and those of the replicas and of
 // the controller's client, which the layers below count themselves.
 type broker struct {
-	config   Config
-	logger   *slog.Logger
-	static   configs.BrokerValues // what the broker was started with, for what cannot change
-	limits   limits
+	config Config
+	logger *slog.Logger
+	// static are the configs the broker was started with: for what cannot change.
+	static   configs.BrokerSettings
 	table    [maxKey + 1]*api
 	versions []api
 
@@ -63,13 +62,6 @@ type broker struct {
 	buffers  sync.Pool // of *[]byte, for responses
 }
 
-// limits are configs that cannot change while the broker runs, parsed.
-type limits struct {
-	requestBytes  int           // socket.request.max.bytes
-	idle          time.Duration // connections.max.idle.ms
-	fetchMaxBytes int           // fetch.max.bytes
-}
-
 // spawn starts a goroutine of the broker's; end returns when all have ended.
 func (b *broker) spawn(f func()) { b.running.Go(f) }
 
@@ -81,7 +73,7 @@ func newBroker(c Config) *broker {
 	b := &broker{
 		config:     c,
 		logger:     c.Logger,
-		static:     configs.BrokerValues{Static: c.Static},
+		static:     configs.BrokerValues{Static: c.Static}.Settings(),
 		wired:      make(chan struct{}),
 		registered: make(chan struct{}),
 		imaged:     make(chan struct{}),
@@ -100,18 +92,13 @@ func newBroker(c Config) *broker {
 	for i := range b.versions {
 		b.table[b.versions[i].key] = &b.versions[i]
 	}
-	b.limits = limits{
-		requestBytes:  int(b.static.Int("socket.request.max.bytes")),
-		idle:          b.static.Ms("connections.max.idle.ms"),
-		fetchMaxBytes: int(b.static.Int("fetch.max.bytes")),
-	}
-	memory := b.static.Int("queued.max.request.bytes")
+	memory := b.static.QueuedMaxRequestBytes
 	if memory <= 0 {
 		memory = maxRequestMemory
 	}
 	b.budget = wire.NewBudget(int(memory))
-	b.sessions = newFetchSessions(int(b.static.Int("max.incremental.fetch.session.cache.slots")))
-	b.conns.limit = int(b.static.Int("max.connections"))
+	b.sessions = newFetchSessions(int(b.static.MaxIncrementalFetchSessionCacheSlots))
+	b.conns.allow(b.static)
 	return b
 }
 

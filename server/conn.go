@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -42,12 +43,18 @@ const (
 type conn struct {
 	b      *broker
 	net    net.Conn
+	host   string // the client's
 	in     *bufio.Reader
 	ctx    context.Context // The connection's own life.
 	cancel context.CancelFunc
-	// watching is closed when the watcher has ended; nil without one. It is used
-	// by the connection's goroutine only.
+	mu sync.Mutex
+	// watching is closed when the watcher has ended; nil without one. Guarded by
+	// mu: a handler may have goroutines of its own.
 	watching chan struct{}
+	watchErr error // how the watch ended
+	// pipelined is set when a request was there already as the watch began: then
+	// the watcher must be told to end.
+	pipelined bool
 	clientID string
 	// frame may be read into again: nothing refers to it.
 	frame []byte
@@ -56,6 +63,7 @@ type conn struct {
 func newConn(b *broker, nc net.Conn) *conn {
 	c := &conn{b: b, net: nc, in: bufio.NewReaderSize(nc, readBuffer)}
 	c.ctx, c.cancel = context.WithCancel(b.ctx)
+	c.host, _, _ = net.SplitHostPort(nc.RemoteAddr().String())
 	return c
 }
 
@@ -77,15 +85,9 @@ func (c *conn) reset() {
 func (c *conn) serve() {
 	defer func() {
 		c.finish()
-		if c.watching != nil {
-			<-c.watching
-		}
+		_ = c.unwatch()
 	}()
 	for {
-		if c.watching != nil {
-			<-c.watching
-			c.watching = nil
-		}
 		frame, err := c.read()
 		if err != nil {
 			c.logEnd(err)
@@ -126,7 +128,10 @@ func (c *conn) logEnd(err error) {
 // read reads the next frame. A connection is idle until the frame's length has
 // come (connections.max.idle.ms); from there on the frame has a deadline.
 func (c *conn) read() ([]byte, error) {
-	_ = c.net.SetReadDeadline(deadline(c.b.limits.idle))
+	if err := c.unwatch(); err != nil {
+		return nil, err
+	}
+	_ = c.net.SetReadDeadline(deadline(c.b.static.ConnectionsMaxIdleMs))
 	head, err := c.in.Peek(4)
 	if err != nil {
 		if err == io.EOF && len(head) > 0 { //nolint:errorlint // Peek returns the reader's error bare.
@@ -138,7 +143,7 @@ func (c *conn) read() ([]byte, error) {
 		_ = c.net.SetReadDeadline(time.Now().Add(readRequestWithin))
 	}
 	frame, err := wire.ReadFrame(c.in, wire.Limits{
-		MaxBytes: c.b.limits.requestBytes,
+		MaxBytes: int(c.b.static.SocketRequestMaxBytes),
 		Budget:   c.b.budget,
 		Stop:     c.ctx.Done(),
 		Reuse:    c.frame,
@@ -147,12 +152,12 @@ func (c *conn) read() ([]byte, error) {
 	return frame, err
 }
 
-// deadline is the time d from now, or none at all.
-func deadline(d time.Duration) time.Time {
-	if d < 0 {
+// deadline is the time so many ms from now, or none at all.
+func deadline(ms int64) time.Time {
+	if ms < 0 {
 		return time.Time{}
 	}
-	return time.Now().Add(d)
+	return time.Now().Add(time.Duration(ms) * time.Millisecond)
 }
 
 // answer decodes a request, has it handled, and sends the answer. An error ends
@@ -199,7 +204,7 @@ func (c *conn) run(a *api, r *request) (resp kmsg.Response, err error) {
 		if p := recover(); p != nil {
 			c.b.logger.Error("a request failed", "api", a.key.Name(), "version", r.version,
 				"panic", p, slog.String("stack", string(debug.Stack())))
-			resp, err = nil, fmt.Errorf("server: panic in %s: %v", a.key.Name(), p) //nolint:errorlint // Any value.
+			resp, err = nil, fmt.Errorf("server: panic in %s: %v", a.key.Name(), p)
 		}
 	}()
 	resp, err = a.handle(r)
@@ -243,19 +248,48 @@ func (x connContext) Done() <-chan struct{} {
 }
 
 // watch has the connection's context end when the client goes away while a
-// request waits. Only the connection's goroutine calls it.
+// request waits.
 func (c *conn) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.watching != nil || c.in.Buffered() >= c.in.Size() {
 		return
 	}
 	ended := make(chan struct{})
-	c.watching = ended
+	n := c.in.Buffered()
+	c.watching, c.pipelined = ended, n > 0
 	_ = c.net.SetReadDeadline(time.Time{})
 	c.b.spawn(func() {
 		defer close(ended)
 		// What comes stays in the buffer.
-		if _, err := c.in.Peek(c.in.Buffered() + 1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		_, c.watchErr = c.in.Peek(n + 1)
+		if c.watchErr != nil && !errors.Is(c.watchErr, os.ErrDeadlineExceeded) {
 			c.cancel()
 		}
 	})
+}
+
+// unwatch returns when the watcher has ended, and the connection may be read
+// from. Mostly that is when the next request begins; the error is that none came
+// in time.
+func (c *conn) unwatch() error {
+	c.mu.Lock()
+	watching, pipelined := c.watching, c.pipelined
+	c.mu.Unlock()
+	if watching == nil {
+		return nil
+	}
+	if pipelined {
+		_ = c.net.SetReadDeadline(time.Unix(1, 0))
+	} else {
+		_ = c.net.SetReadDeadline(deadline(c.b.static.ConnectionsMaxIdleMs))
+	}
+	<-watching
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watching = nil
+	if pipelined {
+		return nil // the reader finds out what else is wrong
+	}
+	return c.watchErr
 }

@@ -92,7 +92,7 @@ func newFetching(r *request, q *kmsg.FetchRequest) *fetching {
 		f.isolation = replication.ReadCommitted
 	}
 	if f.replica < 0 {
-		f.maxBytes = min(f.maxBytes, r.broker.limits.fetchMaxBytes)
+		f.maxBytes = min(f.maxBytes, int(r.broker.static.FetchMaxBytes))
 		f.onlyLeader = q.Version < 11
 	}
 	f.minBytes = min(int(q.MinBytes), f.maxBytes)

@@ -72,6 +72,7 @@ func (b *broker) onImage(m *election.Image) {
 		!maps.Equal(old.BrokerConfigs[b.config.ID], m.BrokerConfigs[b.config.ID])
 	if fresh {
 		b.settings.clear()
+		b.conns.allow(b.values(m).Settings())
 	}
 	changed, gone := b.assignments(old, m, fresh)
 	b.replicas.Apply(changed, gone, members{m})
@@ -91,9 +92,7 @@ func (b *broker) onImage(m *election.Image) {
 
 // assignments tells what differs between two images of what this broker hosts;
 // with all everything counts as changed.
-func (b *broker) assignments(old, m *election.Image, all bool) ([]replication.Assignment, []replication.Gone) {
-	var changed []replication.Assignment
-	var gone []replication.Gone
+func (b *broker) assignments(old, m *election.Image, all bool) (changed []replication.Assignment, gone []replication.Gone) {
 	for id, t := range m.TopicsByID {
 		var before *election.Topic
 		if old != nil {
@@ -102,22 +101,8 @@ func (b *broker) assignments(old, m *election.Image, all bool) ([]replication.As
 		if before == t && !all {
 			continue
 		}
-		again := all || before == nil || !maps.Equal(before.Configs, t.Configs)
-		for n, p := range t.Partitions {
-			var was *election.Partition
-			if before != nil && n < len(before.Partitions) {
-				was = before.Partitions[n]
-			}
-			pid := log.PartitionID{Topic: id, Partition: int32(n)}
-			switch {
-			case b.hosts(p):
-				if again || was != p {
-					changed = append(changed, b.assignment(m, t, pid, p))
-				}
-			case was != nil && b.hosts(was):
-				gone = append(gone, replication.Gone{ID: pid})
-			}
-		}
+		c, g := b.topicAssignments(m, before, t, all)
+		changed, gone = append(changed, c...), append(gone, g...)
 	}
 	if old == nil {
 		return changed, nil
@@ -130,6 +115,30 @@ func (b *broker) assignments(old, m *election.Image, all bool) ([]replication.As
 			if b.hosts(p) {
 				gone = append(gone, replication.Gone{ID: log.PartitionID{Topic: id, Partition: int32(n)}, Deleted: true})
 			}
+		}
+	}
+	return changed, gone
+}
+
+// topicAssignments is assignments for a topic that there is, and that may not
+// have been there before.
+func (b *broker) topicAssignments(
+	m *election.Image, before, t *election.Topic, all bool,
+) (changed []replication.Assignment, gone []replication.Gone) {
+	all = all || before == nil || !maps.Equal(before.Configs, t.Configs)
+	for n, p := range t.Partitions {
+		var was *election.Partition
+		if before != nil && n < len(before.Partitions) {
+			was = before.Partitions[n]
+		}
+		id := log.PartitionID{Topic: t.ID, Partition: int32(n)}
+		switch {
+		case b.hosts(p):
+			if all || was != p {
+				changed = append(changed, b.assignment(m, t, id, p))
+			}
+		case was != nil && b.hosts(was):
+			gone = append(gone, replication.Gone{ID: id})
 		}
 	}
 	return changed, gone

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/minikafka/minikafka/server/configs"
 )
 
 // tcp is the [Network] of a broker that was given none.
@@ -128,22 +130,32 @@ func (b *broker) open(nc net.Conn) {
 
 // connections are the open connections of a broker.
 type connections struct {
-	limit  int // max.connections
-	mu     sync.Mutex
-	open   map[*conn]struct{}
-	closed bool
+	mu      sync.Mutex
+	limit   int // max.connections
+	perHost int // max.connections.per.ip
+	open    map[*conn]struct{}
+	from    map[string]int // how many there are by the client's host
+	closed  bool
+}
+
+// allow sets how many connections there may be.
+func (s *connections) allow(c configs.BrokerSettings) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit, s.perHost = int(c.MaxConnections), int(c.MaxConnectionsPerIP)
 }
 
 func (s *connections) add(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.open) >= s.limit {
+	if s.closed || len(s.open) >= s.limit || s.from[c.host] >= s.perHost {
 		return false
 	}
 	if s.open == nil {
-		s.open = map[*conn]struct{}{}
+		s.open, s.from = map[*conn]struct{}{}, map[string]int{}
 	}
 	s.open[c] = struct{}{}
+	s.from[c.host]++
 	return true
 }
 
@@ -151,6 +163,9 @@ func (s *connections) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, c)
+	if s.from[c.host]--; s.from[c.host] == 0 {
+		delete(s.from, c.host)
+	}
 }
 
 func (s *connections) list(last bool) []*conn {

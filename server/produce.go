@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -249,6 +250,7 @@ func (p *producing) appendTo(part *producePart, nowMs int64) error {
 	}
 	rules := part.settings.rules
 	rules.NowMs = nowMs
+	rules.TopicPartition = part.topic + "-" + strconv.Itoa(int(part.partition))
 	batch, err := log.Validate(part.batch, rules)
 	if err != nil {
 		return err

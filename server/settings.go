@@ -3,7 +3,6 @@ package server
 import (
 	"maps"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +61,7 @@ func (b *broker) topicSettings(m *election.Image, t *election.Topic) *topicSetti
 	if s != nil && maps.Equal(s.overrides, t.Configs) {
 		return s
 	}
-	s = newTopicSettings(b.topicValues(m, t))
+	s = newTopicSettings(b.topicValues(m, t).Settings())
 	s.overrides = t.Configs
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,36 +69,35 @@ func (b *broker) topicSettings(m *election.Image, t *election.Topic) *topicSetti
 	return s
 }
 
-func newTopicSettings(v configs.TopicValues) *topicSettings {
-	policy := v.List("cleanup.policy")
+func newTopicSettings(c configs.TopicSettings) *topicSettings {
 	s := &topicSettings{
-		deletes:  slices.Contains(policy, "delete"),
-		compacts: slices.Contains(policy, "compact"),
+		deletes:  c.Delete(),
+		compacts: c.Compact(),
 		replication: replication.Settings{
-			MinInsyncReplicas: int(v.Int("min.insync.replicas")),
-			FlushMessages:     orNever(v.Int("flush.messages"), math.MaxInt64),
-			FlushMs:           orNever(v.Int("flush.ms"), int64(math.MaxInt64/time.Millisecond)),
+			MinInsyncReplicas: int(c.MinInsyncReplicas),
+			FlushMessages:     orNever(c.FlushMessages, math.MaxInt64),
+			FlushMs:           orNever(c.FlushMs, int64(math.MaxInt64/time.Millisecond)),
 		},
 		retention: log.Retention{
-			Ms: v.Int("retention.ms"), Bytes: v.Int("retention.bytes"),
-			SegmentBytes: v.Int("segment.bytes"), SegmentMs: v.Int("segment.ms"),
+			Ms: c.RetentionMs, Bytes: c.RetentionBytes,
+			SegmentBytes: int64(c.SegmentBytes), SegmentMs: c.SegmentMs,
 		},
 		compaction: log.Compaction{
-			MinDirtyRatio: v.Double("min.cleanable.dirty.ratio"),
-			MinLagMs:      v.Int("min.compaction.lag.ms"), MaxLagMs: v.Int("max.compaction.lag.ms"),
-			DeleteRetention: v.Int("delete.retention.ms"),
-			SegmentBytes:    v.Int("segment.bytes"), SegmentMs: v.Int("segment.ms"),
+			MinDirtyRatio: c.MinCleanableDirtyRatio,
+			MinLagMs:      c.MinCompactionLagMs, MaxLagMs: c.MaxCompactionLagMs,
+			DeleteRetention: c.DeleteRetentionMs,
+			SegmentBytes:    int64(c.SegmentBytes), SegmentMs: c.SegmentMs,
 		},
 	}
-	codec, recompress := codecOf(v.Value("compression.type"))
+	codec, recompress := codecOf(c.CompressionType)
 	s.rules = log.Rules{
-		MaxMessageBytes:      int(v.Int("max.message.bytes")),
-		MaxDecompressedBytes: v.Int("max.decompressed.message.bytes"),
-		SegmentBytes:         v.Int("segment.bytes"),
+		MaxMessageBytes:      int(c.MaxMessageBytes),
+		MaxDecompressedBytes: int64(c.MaxDecompressedMessageBytes),
+		SegmentBytes:         int64(c.SegmentBytes),
 		Compacted:            s.compacts,
-		LogAppendTime:        v.Value("message.timestamp.type") == "LogAppendTime",
-		TimestampBeforeMaxMs: v.Int("message.timestamp.before.max.ms"),
-		TimestampAfterMaxMs:  v.Int("message.timestamp.after.max.ms"),
+		LogAppendTime:        c.LogAppendTime(),
+		TimestampBeforeMaxMs: c.MessageTimestampBeforeMaxMs,
+		TimestampAfterMaxMs:  c.MessageTimestampAfterMaxMs,
 		Recompress:           recompress, Codec: codec,
 	}
 	return s
