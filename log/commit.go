@@ -79,7 +79,7 @@ func (t *txn) runAll(tx *bolt.Tx, group []*request) error {
 		}
 		sync = sync || r.sync
 	}
-	if t.changes == 0 && !(sync && t.db.unsynced) {
+	if t.changes == 0 && (!sync || !t.db.unsynced) {
 		return errNothing
 	}
 	return t.finish(sync)

@@ -116,7 +116,7 @@ func TestVerbsReachTheCluster(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	env := testEnv(t)
-	lonely := testEnv(t)
+	lonely, empty := testEnv(t), testEnv(t) // a serve that fails has a socket for a moment
 	running(t, env, "", "")
 	cases := []struct {
 		line string
@@ -130,7 +130,7 @@ func TestExitCodes(t *testing.T) {
 		{"crash 1 2", env, exitUsage, "arg"},
 		{"nonsense", env, exitUsage, "nonsense"},
 		{"status --nonsense", env, exitUsage, "nonsense"},
-		{"status", lonely, exitFailed, "no cluster is running"},
+		{"status", empty, exitFailed, "no cluster is running"},
 		{"status --control /nonexistent/socket", env, exitFailed, "/nonexistent/socket"},
 		{"serve --timings slow", lonely, exitUsage, "slow"},
 		{"serve --topic orders", lonely, exitUsage, "orders"},
