@@ -73,10 +73,10 @@ func partitionsStep(what, kfake, topic string, count int32) adminStep {
 	}, kfake}
 }
 
-func alterStep(what, kfake string, kind kmsg.ConfigResourceType, resource string, op kmsg.IncrementalAlterConfigOp, name, value string) adminStep {
+func alterStep(what, kfake, topic string, op kmsg.IncrementalAlterConfigOp, name, value string) adminStep {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	r := kmsg.NewIncrementalAlterConfigsRequestResource()
-	r.ResourceType, r.ResourceName = kind, resource
+	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, topic
 	r.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: name, Op: op, Value: &value}}
 	req.Resources = append(req.Resources, r)
 	return adminStep{what, req, func(r kmsg.Response) string {
@@ -84,10 +84,10 @@ func alterStep(what, kfake string, kind kmsg.ConfigResourceType, resource string
 	}, kfake}
 }
 
-func configStep(what, kfake string, kind kmsg.ConfigResourceType, resource, name string) adminStep {
+func configStep(what, kfake, topic, name string) adminStep {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	r := kmsg.NewDescribeConfigsRequestResource()
-	r.ResourceType, r.ResourceName, r.ConfigNames = kind, resource, []string{name}
+	r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, topic, []string{name}
 	req.Resources = append(req.Resources, r)
 	return adminStep{what, req, func(r kmsg.Response) string {
 		d := r.(*kmsg.DescribeConfigsResponse).Resources[0]
@@ -162,7 +162,6 @@ func TestAdminAsKfakeDoes(t *testing.T) {
 // adminSteps have kfake's answer in the second place where it is another: it
 // checks less than Kafka, and its segment.bytes has another default.
 func adminSteps() []adminStep {
-	const topic = kmsg.ConfigResourceTypeTopic
 	const opSet, opDelete, opAppend = kmsg.IncrementalAlterConfigOpSet, kmsg.IncrementalAlterConfigOpDelete, kmsg.IncrementalAlterConfigOpAppend
 	return []adminStep{
 		createStep("create", "", newTopic("orders", 3, 3, "retention.ms", "5000")),
@@ -185,19 +184,19 @@ func adminSteps() []adminStep {
 		partitionsStep("as many partitions", "0", "orders", 5),
 		partitionsStep("fewer partitions", "", "orders", 1),
 		partitionsStep("partitions of an unknown topic", "", "nope", 5),
-		configStep("a topic's config", "", topic, "orders", "retention.ms"),
-		configStep("a default", "0 segment.bytes=104857600 5", topic, "orders", "segment.bytes"),
-		configStep("an unknown topic's config", "", topic, "nope", "retention.ms"),
-		alterStep("set", "", topic, "orders", opSet, "retention.ms", "6000"),
-		configStep("what was set", "", topic, "orders", "retention.ms"),
-		alterStep("a bad value", "0", topic, "orders", opSet, "retention.ms", "soon"),
-		alterStep("an unknown config", "0", topic, "orders", opSet, "nope", "1"),
-		alterStep("an unknown topic", "", topic, "nope", opSet, "retention.ms", "1"),
-		alterStep("append to what is no list", "42", topic, "orders", opAppend, "retention.ms", "1"),
-		alterStep("append", "", topic, "orders", opAppend, "cleanup.policy", "compact"),
-		configStep("what was appended", "0 cleanup.policy=compact 1", topic, "orders", "cleanup.policy"),
-		alterStep("delete", "", topic, "orders", opDelete, "retention.ms", ""),
-		configStep("what was deleted", "", topic, "orders", "retention.ms"),
+		configStep("a topic's config", "", "orders", "retention.ms"),
+		configStep("a default", "0 segment.bytes=104857600 5", "orders", "segment.bytes"),
+		configStep("an unknown topic's config", "", "nope", "retention.ms"),
+		alterStep("set", "", "orders", opSet, "retention.ms", "6000"),
+		configStep("what was set", "", "orders", "retention.ms"),
+		alterStep("a bad value", "0", "orders", opSet, "retention.ms", "soon"),
+		alterStep("an unknown config", "0", "orders", opSet, "nope", "1"),
+		alterStep("an unknown topic", "", "nope", opSet, "retention.ms", "1"),
+		alterStep("append to what is no list", "42", "orders", opAppend, "retention.ms", "1"),
+		alterStep("append", "", "orders", opAppend, "cleanup.policy", "compact"),
+		configStep("what was appended", "0 cleanup.policy=compact 1", "orders", "cleanup.policy"),
+		alterStep("delete", "", "orders", opDelete, "retention.ms", ""),
+		configStep("what was deleted", "", "orders", "retention.ms"),
 		electStep("an election that is not needed", "0", "orders", 0),
 		electStep("an unknown partition", "", "orders", 9),
 		describeStep("partitions", "", 2000, "orders", "nope", "other"),

@@ -17,7 +17,10 @@ const (
 // shutdown ends the broker in order (BrokerServer.shutdown). It ends also when
 // leaderships could not be moved before ctx ended; the error says so.
 func (b *broker) shutdown(ctx context.Context) error {
-	moved := b.election.ControlledShutdown(ctx)
+	var moved error
+	if b.static.ControlledShutdownEnable {
+		moved = b.election.ControlledShutdown(ctx)
+	}
 	if err := b.end(endShutdown); err != nil {
 		return fmt.Errorf("server: broker %d: %w", b.config.ID, err)
 	}

@@ -46,8 +46,31 @@ func topicEffects() map[string]string {
 
 func brokerEffects() map[string]string {
 	m := map[string]string{}
-	for _, part := range []map[string]string{connectionEffects(), logEffects(), groupsEffects(), transactionEffects()} {
+	for _, part := range []map[string]string{nodeEffects(), connectionEffects(), logEffects(), groupsEffects(), transactionEffects()} {
 		maps.Copy(m, part)
+	}
+	return m
+}
+
+// nodeEffects are about which node it is, and who leads the cluster.
+func nodeEffects() map[string]string {
+	const told = "Told; the cluster itself sets it."
+	m := map[string]string{
+		"auto.leader.rebalance.enable":                  "Whether preferred leaders are elected now and then.",
+		"broker.heartbeat.interval.ms":                  "How often a broker tells the controller that it lives.",
+		"broker.rack":                                   "Where a broker stands: replicas are spread over racks.",
+		"broker.session.timeout.ms":                     "A broker that is silent for so long is fenced.",
+		"controller.quorum.election.timeout.ms":         "A controller that hears nothing of a leader for so long stands for election.",
+		"leader.imbalance.check.interval.seconds":       "How often preferred leaders are elected.",
+		"replica.high.watermark.checkpoint.interval.ms": "How often high watermarks are written down.",
+		"replica.lag.time.max.ms":                       "A follower that has not caught up for so long leaves the ISR.",
+	}
+	for _, name := range []string{
+		"advertised.listeners", "broker.id", "controller.listener.names", "controller.quorum.bootstrap.servers",
+		"controller.quorum.voters", "inter.broker.listener.name", "listener.security.protocol.map", "listeners",
+		"log.dir", "log.dirs", "metadata.log.dir", "node.id", "process.roles",
+	} {
+		m[name] = told
 	}
 	return m
 }
@@ -101,18 +124,24 @@ func groupsEffects() map[string]string {
 		"offsets.retention.check.interval.ms":      "How often committed offsets are looked through for expired ones.",
 		"offsets.retention.minutes":                "An offset is forgotten so long after its group became empty.",
 		"offsets.topic.num.partitions":             "The partitions of __consumer_offsets.",
+		"offsets.topic.segment.bytes":              "segment.bytes of __consumer_offsets.",
 		"offsets.topic.replication.factor":         "The replication factor of __consumer_offsets.",
 	}
 }
 
 func transactionEffects() map[string]string {
 	return map[string]string{
+		"share.coordinator.state.topic.min.isr":                       "min.insync.replicas of __share_group_state.",
+		"share.coordinator.state.topic.num.partitions":                "The partitions of __share_group_state.",
+		"share.coordinator.state.topic.replication.factor":            "The replication factor of __share_group_state.",
+		"share.coordinator.state.topic.segment.bytes":                 "segment.bytes of __share_group_state.",
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "How often transactions are looked through for those that timed out.",
 		"transaction.max.timeout.ms":                                  "The longest timeout that a producer may ask for.",
 		"transaction.partition.verification.enable":                   "Whether a partition asks if a transaction is under way before it takes its records.",
 		"transaction.remove.expired.transaction.cleanup.interval.ms":  "How often transactional ids are looked through for expired ones.",
 		"transaction.state.log.min.isr":                               "min.insync.replicas of __transaction_state.",
 		"transaction.state.log.num.partitions":                        "The partitions of __transaction_state.",
+		"transaction.state.log.segment.bytes":                         "segment.bytes of __transaction_state.",
 		"transaction.state.log.replication.factor":                    "The replication factor of __transaction_state.",
 		"transaction.two.phase.commit.enable":                         "Whether producers may take part in two-phase commits.",
 		"transactional.id.expiration.ms":                              "A transactional id is forgotten after so long without use.",
