@@ -23,6 +23,18 @@ type results struct {
 type result struct {
 	// Differs is the first check that failed.
 	Differs string `json:"differs,omitempty"`
+	// Detail is a detail that clients do not look at and that was not as it should be.
+	Detail string `json:"detail,omitempty"`
+}
+
+func (r result) word() string {
+	switch {
+	case r.Differs != "":
+		return "differs"
+	case r.Detail != "":
+		return "but for a detail"
+	}
+	return "yes"
 }
 
 // readResults returns what is known of the target's rows; nothing when no results are kept.

@@ -67,7 +67,7 @@ func (p producer) refused(want code, epoch int16, sequence int32) {
 	got := p.send(epoch, sequence, 1)
 	what := fmt.Sprintf("epoch %d sequence %d: ", epoch, sequence)
 	check(p.e, what+"answer", got.code, want)
-	check(p.e, what+"base offset", got.base, -1)
+	p.e.detail("base offset of a refused batch", got.base, -1)
 }
 
 // idempotenceRows is part I of the table: what a partition's leader does with producer ids, epochs and sequence numbers.

@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"context"
+	"time"
+
+	"github.com/minikafka/minikafka"
+)
+
+// minikafkaTarget is minikafka in this process: a controller and three brokers, with its own fast timings.
+func minikafkaTarget() Target {
+	return Target{
+		Name:     "minikafka",
+		File:     "minikafka.json",
+		Software: "minikafka",
+		Timing: Timing{
+			Session: time.Second, Lag: 500 * time.Millisecond, CrashSeen: true,
+			Patience: 10 * time.Second, Poll: 2 * time.Millisecond,
+		},
+		Verbs:       []Verb{Kill, Stop, Start, Isolate, CutController, HoldReplication, Rejoin},
+		Configs:     true,
+		Controllers: true,
+		Forwards:    true,
+		Fresh:       true,
+		Start:       startMinikafka,
+	}
+}
+
+func startMinikafka(_ context.Context, cfg Config) (Cluster, error) {
+	opts := []minikafka.Option{minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3")}
+	for name, value := range Properties() {
+		opts = append(opts, minikafka.Config(name, value))
+	}
+	if cfg.WithoutELR {
+		opts = append(opts, minikafka.Feature("eligible.leader.replicas.version", 0))
+	}
+	c, err := minikafka.New(opts...)
+	if err != nil {
+		return nil, err
+	}
+	return inProcess{c}, nil
+}
+
+type inProcess struct{ *minikafka.Cluster }
+
+func (c inProcess) Addrs() map[int32]string {
+	addrs := map[int32]string{}
+	for _, b := range c.Brokers() {
+		addrs[b.ID()] = b.Addr()
+	}
+	return addrs
+}
+
+// firstController keeps the ids of controllers apart from those of brokers.
+const firstController = 100
+
+func (c inProcess) Controllers() []int32 {
+	var ids []int32
+	for _, controller := range c.Cluster.Controllers() {
+		ids = append(ids, firstController+controller.ID())
+	}
+	return ids
+}
+
+func (c inProcess) Do(verb Verb, node int32) error {
+	return c.Try(func(cl *minikafka.Cluster) {
+		if node >= firstController {
+			doController(cl.Controllers()[node-firstController], verb)
+			return
+		}
+		doBroker(cl, cl.Broker(node), verb)
+	})
+}
+
+func doController(controller *minikafka.Controller, verb Verb) {
+	switch verb {
+	case Kill:
+		controller.Crash()
+	case Stop:
+		controller.Shutdown()
+	case Start:
+		controller.Restart()
+	default:
+		panic(ErrVerb)
+	}
+}
+
+func doBroker(c *minikafka.Cluster, b *minikafka.Broker, verb Verb) {
+	switch verb {
+	case Kill:
+		b.Crash()
+	case Stop:
+		b.Shutdown()
+	case Start:
+		b.Restart()
+	case Isolate:
+		c.Isolate(b)
+	case CutController:
+		for _, controller := range c.Controllers() {
+			c.Cut(b, controller)
+			c.Cut(controller, b)
+		}
+	case Rejoin:
+		c.Heal()
+	default:
+		panic(ErrVerb)
+	}
+}
+
+// Hold implements Holder.
+func (c inProcess) Hold(topic string, partition int32) (release func(), err error) {
+	err = c.Try(func(c *minikafka.Cluster) { release = c.HoldReplication(topic, partition) })
+	return release, err
+}
