@@ -60,7 +60,7 @@ func (d *DB) beforeCommit(group []*request) error {
 // runAll makes the changes of the requests that have not failed.
 func (t *txn) runAll(tx *bolt.Tx, group []*request) error {
 	t.tx = tx
-	t.state, t.undo = tx.Bucket(bucketState), tx.Bucket(bucketUndo)
+	t.state, t.undo = tx.Bucket([]byte(bucketState)), tx.Bucket([]byte(bucketUndo))
 	if t.state == nil || t.undo == nil {
 		return fmt.Errorf("%w: a bucket is missing", ErrCorruptFile)
 	}

@@ -10,15 +10,17 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// The file's top-level buckets, beside one of entries for each partition.
-var (
-	bucketMeta  = []byte("meta")
-	bucketState = []byte("state")
-	bucketUndo  = []byte("undo")
-	bucketTrash = []byte("trash")
-	keyFormat   = []byte("format")
+// The file's top-level buckets, beside one of entries for each partition, and
+// the key of the format in the first.
+const (
+	bucketMeta  = "meta"
+	bucketState = "state"
+	bucketUndo  = "undo"
+	bucketTrash = "trash"
+	keyFormat   = "format"
 )
 
 // fileFormat is the value of meta/format.
@@ -58,7 +60,7 @@ type DB struct {
 	file *os.File
 	// cached is what all caches hold, in bytes.
 	cached atomic.Int64
-	w    writer
+	w      writer
 
 	mu    sync.Mutex // guards parts; never held over I/O
 	parts map[PartitionID]*Partition
@@ -144,23 +146,23 @@ func (d *DB) load() error {
 
 // prepareFile checks the format, or sets it in a new file.
 func prepareFile(tx *bolt.Tx) error {
-	m := tx.Bucket(bucketMeta)
+	m := tx.Bucket([]byte(bucketMeta))
 	if m == nil {
 		if k, _ := tx.Cursor().First(); k != nil {
 			return fmt.Errorf("%w: it is a bbolt file of something else", ErrFormat)
 		}
-		m, err := tx.CreateBucket(bucketMeta)
+		m, err := tx.CreateBucket([]byte(bucketMeta))
 		if err != nil {
 			return err
 		}
-		if err := m.Put(keyFormat, []byte{fileFormat}); err != nil {
+		if err := m.Put([]byte(keyFormat), []byte{fileFormat}); err != nil {
 			return err
 		}
-	} else if v := m.Get(keyFormat); len(v) != 1 || v[0] != fileFormat {
+	} else if v := m.Get([]byte(keyFormat)); len(v) != 1 || v[0] != fileFormat {
 		return fmt.Errorf("%w: meta/format is %v, not %d", ErrFormat, v, fileFormat)
 	}
-	for _, name := range [][]byte{bucketState, bucketUndo, bucketTrash} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+	for _, name := range []string{bucketState, bucketUndo, bucketTrash} {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
 	}
@@ -237,7 +239,7 @@ func (d *DB) Size() int64 {
 // view runs fn in a read-only transaction.
 func (d *DB) view(fn func(tx *bolt.Tx) error) error {
 	err := guard(func() error { return d.bolt.View(fn) })
-	if errors.Is(err, bolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err

@@ -182,7 +182,7 @@ func collect(c *bolt.Cursor, k, v []byte, upTo uint64) ([][]byte, error) {
 // eraseTrash erases a chunk of a log that was deleted, and that the last sync
 // does not need.
 func (t *txn) eraseTrash() (more, changed bool, err error) {
-	trash := t.tx.Bucket(bucketTrash)
+	trash := t.tx.Bucket([]byte(bucketTrash))
 	c := trash.Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
 		n, err := entryIndex(k)

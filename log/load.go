@@ -30,13 +30,13 @@ func (d *DB) loadPartitions(tx *bolt.Tx) (prefixes []*Partition, trash bool, err
 			prefixes = append(prefixes, p)
 		}
 	}
-	k, _ := tx.Bucket(bucketTrash).Cursor().First()
+	k, _ := tx.Bucket([]byte(bucketTrash)).Cursor().First()
 	return prefixes, k != nil, nil
 }
 
 // loadState reads the state bucket in one pass.
 func (d *DB) loadState(tx *bolt.Tx) error {
-	c := tx.Bucket(bucketState).Cursor()
+	c := tx.Bucket([]byte(bucketState)).Cursor()
 	prefix := []byte("p")
 	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		if len(k) < 2+idBytes {
@@ -110,7 +110,7 @@ func (d *DB) loadUndo(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	k, _ := tx.Bucket(bucketUndo).Cursor().First()
+	k, _ := tx.Bucket([]byte(bucketUndo)).Cursor().First()
 	d.unsynced = k != nil
 	return eachUndo(tx, undoRemoved, func(rest, value []byte) error {
 		id, err := parseID(rest)

@@ -162,7 +162,7 @@ func (t *txn) setAside(d *draft) error {
 	t.changes++
 	p := d.p
 	d.entries = nil
-	trash := t.tx.Bucket(bucketTrash)
+	trash := t.tx.Bucket([]byte(bucketTrash))
 	n, err := trash.NextSequence()
 	if err != nil {
 		return err
@@ -315,7 +315,7 @@ func (p *Partition) Size() int64 {
 func (d *DB) Value(key string) ([]byte, error) {
 	var v []byte
 	err := d.view(func(tx *bolt.Tx) error {
-		if s := tx.Bucket(bucketState); s != nil {
+		if s := tx.Bucket([]byte(bucketState)); s != nil {
 			if b := s.Get([]byte(stateValue + key)); b != nil {
 				v = append([]byte{}, b...)
 			}

@@ -28,7 +28,7 @@ func (p *Partition) ResetState() (ResetState, error) {
 		p.mu.RUnlock()
 		s = ResetState{Index: m.prevIndex, Term: m.prevTerm, LogStartOffset: m.logStart, Epochs: epochsBelow(epochs, m.prevTerm)}
 		if len(snapshots) > 0 && snapshots[0].index == m.prevIndex {
-			b := tx.Bucket(bucketState).Get(stateKey(p.id, stateSnapshot, entryKey(m.prevIndex)))
+			b := tx.Bucket([]byte(bucketState)).Get(stateKey(p.id, stateSnapshot, entryKey(m.prevIndex)))
 			if b == nil {
 				return errMoved
 			}

@@ -252,7 +252,7 @@ func (p *Partition) producersAt(tx *bolt.Tx, index uint64) (*Producers, []aborte
 	}
 	last := p.tail.index
 	p.mu.RUnlock()
-	s, err := parseProducers(tx.Bucket(bucketState).Get(stateKey(p.id, stateSnapshot, entryKey(at))))
+	s, err := parseProducers(tx.Bucket([]byte(bucketState)).Get(stateKey(p.id, stateSnapshot, entryKey(at))))
 	if err != nil {
 		return nil, nil, err
 	}

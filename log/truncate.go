@@ -107,6 +107,10 @@ func (tr *truncation) begin(t *txn, d *draft) error {
 		return err
 	}
 	tr.end = left.end
+	if d.meta.cleanedTo > tr.end {
+		t.setMeta(d)
+		d.meta.cleanedTo = tr.end
+	}
 	n := slices.IndexFunc(d.snapshots, func(s snapshotRef) bool { return s.index >= tr.index })
 	if n >= 0 {
 		if err := t.dropSnapshots(d, d.snapshots[n:]); err != nil {

@@ -13,8 +13,9 @@ import (
 // appended since are then known by their index and cost nothing. What was there
 // at the sync point and is deleted or overwritten is copied first, except that
 // erased prefixes and deleted logs are only set aside until the next sync. A
-// sync empties the bucket in the transaction that it makes durable. Its keys
-// start with one of these bytes:
+// sync empties the bucket in the transaction that it makes durable.
+//
+// Its keys start with one of these bytes.
 const (
 	undoImage   = 'i' // + id: existed, previous index, last index
 	undoEntry   = 'x' // + id, index: the entry's value
@@ -106,10 +107,10 @@ func (t *txn) clearUndo() error {
 	if k, _ := t.undo.Cursor().First(); k == nil {
 		return nil
 	}
-	if err := t.tx.DeleteBucket(bucketUndo); err != nil {
+	if err := t.tx.DeleteBucket([]byte(bucketUndo)); err != nil {
 		return err
 	}
-	undo, err := t.tx.CreateBucket(bucketUndo)
+	undo, err := t.tx.CreateBucket([]byte(bucketUndo))
 	t.undo = undo
 	return err
 }
@@ -145,17 +146,17 @@ func undoAll(b *bolt.DB) error {
 		}
 	}
 	return b.Update(func(tx *bolt.Tx) error {
-		if err := tx.DeleteBucket(bucketUndo); err != nil {
+		if err := tx.DeleteBucket([]byte(bucketUndo)); err != nil {
 			return err
 		}
-		_, err := tx.CreateBucket(bucketUndo)
+		_, err := tx.CreateBucket([]byte(bucketUndo))
 		return err
 	})
 }
 
 // eachUndo calls fn for the undo records of one kind.
 func eachUndo(tx *bolt.Tx, kind byte, fn func(rest, value []byte) error) error {
-	c := tx.Bucket(bucketUndo).Cursor()
+	c := tx.Bucket([]byte(bucketUndo)).Cursor()
 	for k, v := c.Seek([]byte{kind}); k != nil && k[0] == kind; k, v = c.Next() {
 		if err := fn(k[1:], v); err != nil {
 			return err
@@ -172,7 +173,7 @@ func undoRemovals(tx *bolt.Tx) (bool, error) {
 			return err
 		}
 		name := bucketName(id)
-		trash := tx.Bucket(bucketTrash).Bucket(value)
+		trash := tx.Bucket([]byte(bucketTrash)).Bucket(value)
 		if trash == nil {
 			return fmt.Errorf("%w: the removed log of %v is missing", ErrCorruptFile, id)
 		}
@@ -184,7 +185,7 @@ func undoRemovals(tx *bolt.Tx) (bool, error) {
 		if err := tx.MoveBucket(name, trash, nil); err != nil {
 			return err
 		}
-		return tx.Bucket(bucketTrash).DeleteBucket(value)
+		return tx.Bucket([]byte(bucketTrash)).DeleteBucket(value)
 	})
 }
 
@@ -269,7 +270,7 @@ func undoEntries(tx *bolt.Tx) (bool, error) {
 
 // undoStates puts changed keys of the state bucket back.
 func undoStates(tx *bolt.Tx) (bool, error) {
-	state := tx.Bucket(bucketState)
+	state := tx.Bucket([]byte(bucketState))
 	return false, eachUndo(tx, undoState, func(key, value []byte) error {
 		if len(value) > 0 && value[0] == 1 {
 			return state.Put(key, value[1:])

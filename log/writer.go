@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 )
 
@@ -41,9 +42,13 @@ type writer struct {
 	mu     sync.Mutex // guards what follows; never held over a commit or a wait
 	busy   bool
 	closed bool
-	queue  []*request
-	lows   []*request
-	passed int // commits since a chunk of lows was served
+	// crowded says that the last transaction was shared. Whoever leads the next
+	// one then lets the others run first, so that they can share it again; a
+	// goroutine that never blocks would keep them from it.
+	crowded bool
+	queue   []*request
+	lows    []*request
+	passed  int // commits since a chunk of lows was served
 }
 
 // submit runs the request in a transaction and returns its error.
@@ -58,7 +63,11 @@ func (w *writer) submit(r *request) error {
 	}
 	if !w.busy {
 		w.busy = true
+		crowded := w.crowded
 		w.mu.Unlock()
+		if crowded {
+			runtime.Gosched()
+		}
 		w.lead(r)
 		return r.err
 	}
@@ -70,6 +79,7 @@ func (w *writer) submit(r *request) error {
 	}
 	w.mu.Unlock()
 	if <-r.turn {
+		runtime.Gosched()
 		w.lead(r)
 	}
 	return r.err
@@ -119,6 +129,7 @@ func (w *writer) lead(r *request) {
 	w.mu.Unlock()
 	w.guarded(group)
 	w.mu.Lock()
+	w.crowded = len(group) > 1
 	next := w.next()
 	if next == nil {
 		w.busy = false

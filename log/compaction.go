@@ -1,0 +1,307 @@
+package log
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Compaction says how a compacted log is cleaned.
+type Compaction struct {
+	Now             time.Time
+	MinDirtyRatio   float64
+	MinLagMs        int64
+	MaxLagMs        int64 // not positive: none
+	DeleteRetention int64 // ms tombstones are kept
+	SegmentBytes    int64
+	SegmentMs       int64
+	Bound           int64 // never at or above (high watermark / last stable offset)
+}
+
+const (
+	// compactKeys bounds the keys that one pass keeps in memory, as Kafka's
+	// dedupe buffer does; the rest of the log is left to the next pass.
+	compactKeys = 1 << 20
+	// compactChunk and compactChunkBytes bound how much is read or written in
+	// one transaction.
+	compactChunk      = 256
+	compactChunkBytes = 2 << 20
+)
+
+// Compact keeps the last value of each key below Bound (Cleaner): batches are
+// rewritten without the superseded records (offsets kept), emptied ones become
+// stubs. Records of aborted transactions go, markers once their transaction's
+// records are gone, tombstones and markers DeleteRetention after the pass that
+// found them so. The active segment is left alone, and so is a log that is not
+// dirty enough. It reports whether anything changed.
+func (p *Partition) Compact(c Compaction) (changed bool, err error) {
+	pass, err := p.planCompaction(&c)
+	if err != nil || pass == nil {
+		return false, err
+	}
+	if err := pass.collectKeys(); err != nil {
+		return false, err
+	}
+	return pass.rewrite()
+}
+
+// compaction is one pass over a log.
+type compaction struct {
+	p                     *Partition
+	c                     *Compaction
+	generation            uint64
+	firstDirty, uncleaned int64 // the offsets between which keys are collected
+	aborted               []AbortedTxn
+	offsets               map[string]int64 // newest offset of each key
+	end                   int64            // up to here all keys are known
+	lastOf                map[int64]producer
+
+	batch   []*stored // rewritten, waiting for their transaction
+	bytes   int
+	changed bool
+}
+
+// planCompaction decides whether the log is to be cleaned, and up to where
+// (LogCleanerManager.cleanableOffsets, grabFilthiestCompactedLog); nil when not.
+func (p *Partition) planCompaction(c *Compaction) (*compaction, error) {
+	p.mu.RLock()
+	m, end, generation := p.meta, p.tail.end, p.generation
+	p.mu.RUnlock()
+	firstDirty := m.cleanedTo
+	if firstDirty < m.logStart || firstDirty > end {
+		firstDirty = m.logStart
+	}
+	now := c.Now.UnixMilli()
+	uncleaned, dirtyBytes := firstDirty, int64(0)
+	oldest := int64(math.MaxInt64)
+	var cleanBytes int64
+	err := p.read(func(v *view) error {
+		first, err := v.find(v.first, func(s *stored) bool { return s.last >= firstDirty })
+		if err != nil {
+			return err
+		}
+		if cleanBytes, err = v.servedUpTo(first, &m); err != nil {
+			return err
+		}
+		stopped := false
+		return v.segments(first, end, &m, segmentRules{bytes: c.SegmentBytes, ms: c.SegmentMs}, func(s *segment) bool {
+			if s.active {
+				return false
+			}
+			if s.firstTimestamp > 0 {
+				oldest = min(oldest, s.firstTimestamp)
+			}
+			stopped = stopped || s.end > c.Bound || (c.MinLagMs > 0 && s.age() > now-c.MinLagMs)
+			if !stopped {
+				uncleaned, dirtyBytes = s.end, dirtyBytes+s.bytes
+			}
+			return true
+		})
+	})
+	if err != nil || dirtyBytes == 0 || uncleaned <= firstDirty {
+		return nil, err
+	}
+	overdue := c.MaxLagMs > 0 && oldest < now-c.MaxLagMs
+	if ratio := float64(dirtyBytes) / float64(cleanBytes+dirtyBytes); !overdue && ratio <= c.MinDirtyRatio {
+		return nil, nil
+	}
+	return &compaction{
+		p: p, c: c, generation: generation, firstDirty: firstDirty, uncleaned: uncleaned,
+		offsets: map[string]int64{}, aborted: p.AbortedTxns(m.logStart, uncleaned),
+	}, nil
+}
+
+// servedUpTo is how many bytes the batches before the entry at index have.
+func (v *view) servedUpTo(index uint64, m *meta) (int64, error) {
+	if index <= v.first {
+		return 0, nil
+	}
+	if m.saved == 0 {
+		s, err := v.at(index - 1)
+		return s.bytes - m.prevBytes, err
+	}
+	n := int64(0)
+	err := v.walk(v.first, func(s *stored) (bool, error) {
+		if s.index < index {
+			n += int64(s.servedBytes())
+		}
+		return s.index < index, nil
+	})
+	return n, err
+}
+
+// each calls fn with copies of the batches that hold offsets from one offset up
+// to, not including, another, in transactions of bounded length.
+func (k *compaction) each(from, to int64, fn func(*stored) error) error {
+	index, done := uint64(0), false
+	for !done {
+		var chunk []*stored
+		err := k.p.read(func(v *view) error {
+			if index == 0 {
+				var err error
+				if index, err = v.findOffset(from); err != nil {
+					return err
+				}
+			}
+			size, n := 0, 0
+			done = true
+			return v.walk(index, func(s *stored) (bool, error) {
+				if s.last >= to {
+					return false, nil
+				}
+				if n++; n > compactChunk || size > compactChunkBytes {
+					done = false
+					return false, nil
+				}
+				index = s.index + 1
+				if s.served() {
+					chunk = append(chunk, s.clone())
+					size += len(s.data)
+				}
+				return true, nil
+			})
+		})
+		if err != nil {
+			return err
+		}
+		for _, s := range chunk {
+			if err := fn(s); err != nil {
+				return k.p.wrap(fmt.Errorf("entry %d: %w", s.index, err))
+			}
+		}
+	}
+	return nil
+}
+
+// collectKeys notes the newest offset of each key in the dirty part
+// (Cleaner.buildOffsetMap).
+func (k *compaction) collectKeys() error {
+	k.end = k.uncleaned
+	txns := newCleanedTxns(k.aborted)
+	full := false
+	return k.each(k.firstDirty, k.uncleaned, func(s *stored) error {
+		b := readBatch(s.data)
+		if full {
+			return nil
+		}
+		if b.Control() {
+			_, err := txns.control(&b)
+			return err
+		}
+		if txns.data(&b) {
+			return nil
+		}
+		records, err := Records(b, 0)
+		if err != nil {
+			return err
+		}
+		if len(k.offsets)+len(records) > compactKeys && len(k.offsets) > 0 {
+			full, k.end = true, s.base
+			return nil
+		}
+		for i := range records {
+			if r := &records[i]; r.Key != nil && r.Offset >= k.firstDirty {
+				k.offsets[string(r.Key)] = r.Offset
+			}
+		}
+		return nil
+	})
+}
+
+// rewrite cleans the log up to where all keys are known (Cleaner.cleanSegments).
+func (k *compaction) rewrite() (changed bool, err error) {
+	k.p.mu.RLock()
+	k.lastOf = k.p.producers.Clone().byID
+	start := k.p.meta.logStart
+	k.p.mu.RUnlock()
+	txns := newCleanedTxns(k.aborted)
+	err = k.each(start, k.end, func(s *stored) error {
+		out, err := k.clean(s, txns)
+		if err != nil || out == nil {
+			return err
+		}
+		k.batch = append(k.batch, out)
+		k.bytes += len(out.data)
+		if len(k.batch) >= compactChunk || k.bytes >= compactChunkBytes {
+			return k.flush(false)
+		}
+		return nil
+	})
+	if err == nil {
+		err = k.flush(true)
+	}
+	return k.changed, err
+}
+
+// flush writes the rewritten entries, and at last how far the log is clean.
+func (k *compaction) flush(last bool) error {
+	p, batch := k.p, k.batch
+	k.batch, k.bytes = nil, 0
+	size := 0
+	for _, s := range batch {
+		size += len(s.data)
+	}
+	err := p.db.w.submit(&request{low: true, bytes: size, run: func(t *txn) error { return k.write(t, batch, last) }})
+	if err != nil {
+		return p.wrap(err)
+	}
+	return nil
+}
+
+func (k *compaction) write(t *txn, batch []*stored, last bool) error {
+	d, err := t.draft(k.p)
+	if err != nil {
+		return err
+	}
+	k.p.mu.RLock()
+	void := k.p.generation != k.generation
+	k.p.mu.RUnlock()
+	if void {
+		return fmt.Errorf("%w: the log was truncated while it was compacted", ErrNotFound)
+	}
+	if err := t.touch(d); err != nil {
+		return err
+	}
+	b, err := t.bucket(d)
+	if err != nil {
+		return err
+	}
+	t.setMeta(d)
+	for _, s := range batch {
+		if err := t.replace(d, b, s); err != nil {
+			return err
+		}
+	}
+	if last {
+		d.meta.cleanedTo = k.end
+	}
+	d.publish = append(d.publish, func() { k.changed = k.changed || len(batch) > 0 })
+	return nil
+}
+
+// replace puts a rewritten entry in its place, unless it was trimmed meanwhile.
+func (t *txn) replace(d *draft, b *bolt.Bucket, s *stored) error {
+	if s.index <= d.meta.prevIndex {
+		return nil
+	}
+	key := entryKey(s.index)
+	old := b.Get(key)
+	was, err := parseStored(s.index, old)
+	if err != nil {
+		return err
+	}
+	if err := t.saveEntry(d, s.index, old); err != nil {
+		return err
+	}
+	d.meta.saved += int64(was.servedBytes() - s.servedBytes())
+	var head [headerBytes]byte
+	s.put(head[:])
+	if err := b.Put(key, bytes.Join([][]byte{head[:], s.data}, nil)); err != nil {
+		return err
+	}
+	d.publish = append(d.publish, func() { d.p.cache.replace(*s) })
+	return nil
+}
