@@ -1,8 +1,12 @@
 package minikafka
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication"
@@ -36,44 +40,70 @@ func Values(values ...string) []Record {
 }
 
 // Produce writes records as one batch with acks=all, without a client, and
-// returns the offset of the first. The test fails when they were not
-// acknowledged.
+// returns the offset of the first. It waits for a leader. The test fails when
+// the records were not acknowledged.
 func (c *Cluster) Produce(topic string, partition int32, records ...Record) int64 {
 	c.tb.Helper()
-	n, r := c.cluster.leading(topic, partition)
-	if n == nil {
-		_, err := c.cluster.leader(topic, partition)
-		if err == nil {
-			err = fmt.Errorf("%w: %s/%d", ErrNoLeader, topic, partition)
+	ctx, cancel := c.cluster.deadline()
+	defer cancel()
+	for {
+		base, err := c.WaitLeader(topic, partition).produce(ctx, topic, partition, acksAll, records)
+		// A leader that was replaced in between has written nothing then.
+		if base >= 0 || !errors.Is(err, kerr.NotLeaderForPartition) {
+			c.check(err)
+			return base
 		}
-		c.check(err)
 	}
-	base, err := c.cluster.produce(r, -1, records)
-	c.check(err)
-	return base
 }
 
 // Produce writes records as one batch with acks=1 on this broker, whoever the
 // controller says leads by now: the way to reach a leader that has been cut off
 // and does not know yet. It returns the offset of the first, and an error when
-// the broker did not take them.
+// the broker did not take them; for what Kafka has an error code for it wraps
+// that of franz-go's kerr.
 func (b *Broker) Produce(topic string, partition int32, records ...Record) (int64, error) {
 	b.cluster.tb.Helper()
-	r, err := b.replica(topic, partition)
+	ctx, cancel := b.cluster.cluster.deadline()
+	defer cancel()
+	return b.produce(ctx, topic, partition, acksLeader, records)
+}
+
+// What a producer waits for.
+const (
+	acksLeader = 1
+	acksAll    = -1
+)
+
+// produce has the broker append records as one batch; -1 tells that it has not.
+func (b *Broker) produce(ctx context.Context, topic string, partition int32, acks int16, records []Record) (int64, error) {
+	base, err := b.place.produce(ctx, topic, partition, acks, records)
 	if err != nil {
-		return 0, err
+		return base, fmt.Errorf("minikafka: produce to %s/%d on %v: %w", topic, partition, b, err)
 	}
-	return b.cluster.cluster.produce(r, 1, records)
+	return base, nil
+}
+
+func (n *brokerNode) produce(ctx context.Context, topic string, partition int32, acks int16, records []Record) (int64, error) {
+	life := n.running()
+	if life == nil {
+		return -1, ErrNotRunning
+	}
+	if len(records) == 0 {
+		return -1, errors.New("no records")
+	}
+	batch, err := log.BuildBatch(toLog(records), log.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1})
+	if err != nil {
+		return -1, err
+	}
+	return life.Produce(ctx, topic, partition, acks, batch)
 }
 
 // Records are the records of a partition that a consumer can read: from the
-// log start to the high watermark of its leader.
+// log start to the high watermark of its leader, which is waited for.
 func (c *Cluster) Records(topic string, partition int32) []Record {
 	c.tb.Helper()
-	_, r := c.cluster.leading(topic, partition)
-	if r == nil {
-		c.check(fmt.Errorf("%w: %s/%d", ErrNoLeader, topic, partition))
-	}
+	r, err := c.WaitLeader(topic, partition).replica(topic, partition)
+	c.check(err)
 	records, err := readLog(r, r.State().HighWatermark)
 	c.check(err)
 	return records
@@ -153,44 +183,6 @@ func appendRecords(out []Record, records []log.Record, start int64) []Record {
 		out = append(out, rec)
 	}
 	return out
-}
-
-// produce appends records as one batch, and waits until acks is satisfied.
-func (c *cluster) produce(r *replication.Replica, acks int16, records []Record) (int64, error) {
-	what := fmt.Sprintf("minikafka: produce to %s/%d", r.Topic(), r.ID().Partition)
-	if len(records) == 0 {
-		return 0, fmt.Errorf("%s: no records", what)
-	}
-	raw, err := log.BuildBatch(toLog(records), log.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1})
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	batch, _, err := log.ParseBatch(raw)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	if err := r.CheckAppend(acks); err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	pending, err := r.Append(batch, acks)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	settled := pending.Stored()
-	if acks == -1 {
-		settled = pending.Committed()
-	}
-	ctx, cancel := c.deadline()
-	defer cancel()
-	select {
-	case <-settled:
-	case <-ctx.Done():
-	}
-	appended, err := pending.Result()
-	if err != nil {
-		return appended.Base, fmt.Errorf("%s: %w", what, err)
-	}
-	return appended.Base, nil
 }
 
 func toLog(records []Record) []log.Record {

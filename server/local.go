@@ -1,0 +1,42 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Produce appends a batch to a partition of this broker as a client's Produce
+// request does, with the same checks, but without a connection. It waits as acks
+// (1 or -1) asks, until ctx's deadline at most. It returns the batch's base
+// offset, -1 when it was not stored; errors are kerr's, or wrap ErrStopped of
+// replication when the broker has ended.
+func (b *Broker) Produce(ctx context.Context, topic string, partition int32, acks int16, batch []byte) (int64, error) {
+	q := kmsg.NewPtrProduceRequest()
+	q.Version, q.Acks, q.TimeoutMillis = 11, acks, math.MaxInt32
+	if deadline, ok := ctx.Deadline(); ok {
+		q.TimeoutMillis = int32(min(time.Until(deadline).Milliseconds(), math.MaxInt32))
+	}
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Partition, p.Records = partition, batch
+	t := kmsg.NewProduceRequestTopic()
+	t.Topic = topic
+	t.Partitions = append(t.Partitions, p)
+	q.Topics = append(q.Topics, t)
+	answer, err := produce(&request{ctx: ctx, broker: b.broker, key: kmsg.Produce, version: q.Version, body: q}, q)
+	if err != nil {
+		return -1, err
+	}
+	got := answer.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
+		if got.ErrorMessage != nil {
+			return got.BaseOffset, fmt.Errorf("%w: %s", err, *got.ErrorMessage)
+		}
+		return got.BaseOffset, err
+	}
+	return got.BaseOffset, nil
+}
