@@ -35,12 +35,11 @@ fuzz: ## Every fuzz target for FUZZTIME each
 integration: ## Other people's clients against minikafka (a module of its own)
 	cd integration && $(GO) test ./...
 
-conformance: ## What a Kafka cluster does, row by row, against minikafka
-	cd integration && $(GO) test -count=1 ./conformance/...
+conformance: ## The rows of the conformance table, at the wire, against minikafka and kfake
+	cd integration && $(GO) test ./conformance/... && $(GO) test ./conformance -target=kfake
 
-reference: ## The same rows against a real Apache Kafka (fetches it; needs Java 17 and Maven)
-	cd integration && $(GO) test -count=1 -timeout 60m ./reference
-	cd integration && $(GO) test -count=1 -timeout 60m ./conformance -target=reference
+reference: ## The same rows against a real Apache Kafka (downloads it, needs Java)
+	cd integration && MINIKAFKA_TARGET=reference $(GO) test -p 1 -timeout 60m ./reference/... ./conformance/...
 
 bench: ## Benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

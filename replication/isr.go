@@ -27,23 +27,9 @@ type followerState struct {
 func (r *Replica) trackLocked(a Assignment) {
 	clear(r.followers)
 	r.tracked = a.LeaderEpoch
-	r.followLocked(a)
-}
-
-// followLocked makes the followers those of the replica set, if this replica
-// leads or is about to.
-func (r *Replica) followLocked(a Assignment) {
-	if r.tracked != a.LeaderEpoch {
-		return
-	}
 	now := time.Now()
-	for b := range r.followers {
-		if !slices.Contains(a.Replicas, b) {
-			delete(r.followers, b)
-		}
-	}
 	for _, b := range a.Replicas {
-		if b == r.manager.Broker || r.followers[b] != nil {
+		if b == r.manager.Broker {
 			continue
 		}
 		f := &followerState{end: -1, logStart: -1, brokerEpoch: -1, toldHighWatermark: -1, toldLogStart: -1}
@@ -51,23 +37,6 @@ func (r *Replica) followLocked(a Assignment) {
 			f.caughtUp = now
 		}
 		r.followers[b] = f
-	}
-}
-
-// awaitReplica waits until the broker holds a replica.
-func (r *Replica) awaitReplica(ctx context.Context, broker int32) error {
-	for {
-		r.mu.Lock()
-		there, changed := slices.Contains(r.replicas, broker), r.changed
-		r.mu.Unlock()
-		if there {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }
 

@@ -63,8 +63,6 @@ func apis() []api {
 		serve(kmsg.UpdateFeatures, 0, 2, updateFeatures),
 		serve(kmsg.DescribeCluster, 0, 2, describeCluster),
 		serve(kmsg.DescribeProducers, 0, 0, describeProducers),
-		serve(kmsg.AlterPartitionAssignments, 0, 1, alterPartitionReassignments),
-		serve(kmsg.ListPartitionReassignments, 0, 0, listPartitionReassignments),
 		serve(kmsg.UnregisterBroker, 0, 0, unregisterBroker),
 		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
 	}

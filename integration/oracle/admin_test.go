@@ -29,9 +29,10 @@ func told(c kmsg.DescribeConfigsResponseResourceConfig) string {
 // configs describes and alters configs.
 func configs(s *session) {
 	s.create("set", 1, "retention.ms=1000")
+	at := s.broker(0)
 	note := func(what string, req *kmsg.DescribeConfigsRequest) {
 		s.Helper()
-		r := s.ask(req).(*kmsg.DescribeConfigsResponse).Resources[0]
+		r := s.askAt(at, req).(*kmsg.DescribeConfigsResponse).Resources[0]
 		s.code(what, r.ErrorCode)
 		slices.SortFunc(r.Configs, func(a, b kmsg.DescribeConfigsResponseResourceConfig) int { return strings.Compare(a.Name, b.Name) })
 		for _, c := range r.Configs {
@@ -43,6 +44,8 @@ func configs(s *session) {
 	note("two of the topic's", describeConfigs(kmsg.ConfigResourceTypeTopic, "set", "retention.ms", "no.such.config"))
 	note("unknown topic", describeConfigs(kmsg.ConfigResourceTypeTopic, "no-such-topic"))
 	note("broker 0", describeConfigs(kmsg.ConfigResourceTypeBroker, "0", "message.max.bytes", "min.insync.replicas", "log.retention.ms"))
+	at = s.broker(1)
+	note("broker 0, asked of broker 1", describeConfigs(kmsg.ConfigResourceTypeBroker, "0"))
 	note("broker 77", describeConfigs(kmsg.ConfigResourceTypeBroker, "77"))
 	note("broker without a number", describeConfigs(kmsg.ConfigResourceTypeBroker, "one"))
 

@@ -1,5 +1,66 @@
 package oracle_test
 
+// differences are all that kfake and minikafka answer differently, in the order of the scripts.
 func differences() []difference {
-	return nil
+	const (
+		refused   = "INVALID_TOPIC_EXCEPTION, -1 partitions, -1 replicas"
+		badConfig = "INVALID_CONFIG, -1 partitions, -1 replicas"
+		created   = "NONE, 1 partitions, 1 replicas"
+		names     = "Kafka checks names (Topic.validate)"
+		values    = "Kafka checks names and values of configs (LogConfig)"
+		batches   = "Kafka finds this before it looks at the checksum (ProduceRequest.validateRecords)"
+		counts    = "the checksum is right: Kafka finds that the records are not what the batch says (LogValidator)"
+		start     = "Kafka tells the log start of a duplicate, too"
+		window    = "message.timestamp.before.max.ms and message.timestamp.after.max.ms"
+		elr       = "with eligible leader replicas Kafka keeps it as a config of the cluster"
+		none      = "an error has no low watermark"
+		appended  = "LogAppendTime"
+	)
+	return []difference{
+		{"topics", `create 2 "defaults"`, "NONE, 1 partitions, 3 replicas", created, "default.replication.factor is 1"},
+		{"topics", `create 5 ""`, created, refused, names},
+		{"topics", `create 6 "."`, created, refused, names},
+		{"topics", `create 7 "a/b"`, created, refused, names},
+		{"topics", `create 8 "250 letters"`, created, refused, names},
+		{"topics", `create 10 "negative"`, created, "INVALID_PARTITIONS, -1 partitions, -1 replicas", "only -1 means the default"},
+		{"topics", `create 11 "no-replicas"`, "NONE, 1 partitions, 0 replicas", "INVALID_REPLICATION_FACTOR, -1 partitions, -1 replicas", "a partition has a replica"},
+		{"topics", `create 14 "bad-value"`, created, badConfig, values},
+		{"topics", `create 15 "bad-name"`, created, badConfig, values},
+		{"partitions", "1: to 4", "NONE", "INVALID_PARTITIONS", "as many partitions as there are is no growth"},
+		{"produce", "no records", "CORRUPT_MESSAGE", "INVALID_RECORD", batches + "; Kafka never answers null records"},
+		{"produce", "two batches", "CORRUPT_MESSAGE", "INVALID_RECORD", batches},
+		{"produce", "truncated", "CORRUPT_MESSAGE", "INVALID_RECORD", batches},
+		{"produce", "magic 1", "CORRUPT_MESSAGE", "INVALID_RECORD", batches},
+		{"produce", "base offset 7", "CORRUPT_MESSAGE", "INVALID_RECORD", batches},
+		{"produce", "record count too high", "CORRUPT_MESSAGE", "INVALID_RECORD", counts},
+		{"produce", "last offset delta wrong", "CORRUPT_MESSAGE", "INVALID_RECORD", counts},
+		{"produce", "codec 5", "CORRUPT_MESSAGE", "UNKNOWN_SERVER_ERROR", "Kafka's validator fails on a codec that there is not"},
+		{"produce", "no key where compacted", "NONE, base offset 0, log start 0", "INVALID_RECORD", "a compacted topic needs keys"},
+		{"produce", "a refused batch", "base offset 0, log start -1, with a message true", "base offset -1, log start -1, with a message false", "what was not stored has no offset, and Kafka says no more about a wrong checksum"},
+		{"timestamps", "long ago", "NONE, base offset 0, log start 0", "INVALID_TIMESTAMP", window},
+		{"timestamps", "in an hour", "NONE, base offset 1, log start 0", "INVALID_TIMESTAMP", window},
+		{"timestamps", "now", "NONE, base offset 2, log start 0", "NONE, base offset 0, log start 0", "the two before it were refused"},
+		{"timestamps", "broker's time", "NONE, told false", "NONE, told true", appended},
+		{"timestamps", "read back", "type 0, broker's time false", "type 1, broker's time true", appended},
+		{"delete records", "1: before 1", "OFFSET_OUT_OF_RANGE, low watermark 0", "NONE, low watermark 2", "to delete what is deleted is fine (Partition.deleteRecordsOnLeader)"},
+		{"delete records", "2: before 9", "OFFSET_OUT_OF_RANGE, low watermark 0", "OFFSET_OUT_OF_RANGE, low watermark -1", none},
+		{"delete records", "3: before -2", "OFFSET_OUT_OF_RANGE, low watermark 0", "OFFSET_OUT_OF_RANGE, low watermark -1", none},
+		{"metadata", "topic bad/name", "UNKNOWN_TOPIC_OR_PARTITION, 0 partitions, internal false, id false", "INVALID_TOPIC_EXCEPTION, 0 partitions, internal false, id false", names},
+		{"metadata", "unknown topic, to be created: true", "NONE", "UNKNOWN_TOPIC_OR_PARTITION", "Kafka creates it behind this answer, and the next one has it"},
+		{"configs", "topic: min.insync.replicas", "1 from default_config, read only false", "1 from dynamic_default_broker_config, read only false", elr},
+		{"configs", "topic: segment.bytes", "104857600 from default_config, read only false", "1073741824 from default_config, read only false", "log.segment.bytes is 1 GiB"},
+		{"configs", "topic: flush.messages", missing, "9223372036854775807 from default_config, read only false", "kfake knows a part of the configs"},
+		{"configs", "broker 0: min.insync.replicas", "1 from default_config, read only false", "1 from dynamic_default_broker_config, read only false", elr},
+		{"configs", "broker 0: log.retention.ms", "604800000 from default_config, read only false", "null from default_config, read only false", "Kafka's default is log.retention.hours"},
+		{"configs", "set to nothing", "NONE", "INVALID_REQUEST", "to set a config needs a value"},
+		{"configs", "set to a wrong value", "NONE", "INVALID_CONFIG", values},
+		{"configs", "set a wrong name", "NONE", "INVALID_CONFIG", values},
+		{"configs", "append to what is no list", "INVALID_REQUEST", "INVALID_CONFIG", "ConfigurationControlManager"},
+		{"configs", "afterwards: max.message.bytes", "many from dynamic_topic_config, read only false", "5000 from dynamic_topic_config, read only false", "the wrong value was refused"},
+		{"idempotence", "again", "NONE, base offset 0, log start -1", "NONE, base offset 0, log start 0", start},
+		{"idempotence", "first once more", "NONE, base offset 0, log start -1", "NONE, base offset 0, log start 0", start},
+		{"idempotence", "negative sequence", "OUT_OF_ORDER_SEQUENCE_NUMBER", "INVALID_RECORD", "the batch is checked before the producer's state (LogValidator)"},
+		{"idempotence", "the fifth last again", "NONE, base offset 4, log start -1", "NONE, base offset 4, log start 0", start},
+		{"leader epochs", "end of -1", "NONE, epoch -1, offset 0", "NONE, epoch -1, offset -1", "an unknown epoch ends nowhere"},
+	}
 }

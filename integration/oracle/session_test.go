@@ -125,14 +125,21 @@ func (s *session) wire(addr string) *scenario.Wire {
 func (s *session) ask(req kmsg.Request) kmsg.Response {
 	s.Helper()
 	if s.controller == "" {
-		m := s.metadata()
-		for _, b := range m.Brokers {
-			if b.NodeID == m.ControllerID {
-				s.controller = net.JoinHostPort(b.Host, fmt.Sprint(b.Port))
-			}
-		}
+		s.controller = s.broker(s.metadata().ControllerID)
 	}
 	return s.askAt(s.controller, req)
+}
+
+// broker is a broker's address.
+func (s *session) broker(id int32) string {
+	s.Helper()
+	for _, b := range s.metadata().Brokers {
+		if b.NodeID == id {
+			return net.JoinHostPort(b.Host, fmt.Sprint(b.Port))
+		}
+	}
+	s.Fatalf("%s: there is no broker %d", s.server.name, id)
+	return ""
 }
 
 func (s *session) askAt(addr string, req kmsg.Request) kmsg.Response {
@@ -142,6 +149,21 @@ func (s *session) askAt(addr string, req kmsg.Request) kmsg.Response {
 		s.Fatalf("%s: %s v%d: %v", s.server.name, kmsg.NameForKey(req.Key()), req.GetVersion(), err)
 	}
 	return resp
+}
+
+// skipUnless skips the script when the server lacks a key.
+func (s *session) skipUnless(needs []kmsg.Key) {
+	s.Helper()
+	req := kmsg.NewPtrApiVersionsRequest()
+	has := map[int16]bool{}
+	for _, k := range s.askAt(s.server.addrs[0], req).(*kmsg.ApiVersionsResponse).ApiKeys {
+		has[k.ApiKey] = true
+	}
+	for _, k := range needs {
+		if !has[int16(k)] {
+			s.Skipf("%s does not serve %s", s.server.name, k.Name())
+		}
+	}
 }
 
 // metadata asks for topics, or for all of them.

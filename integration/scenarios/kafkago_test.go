@@ -16,11 +16,12 @@ func TestKafkaGo(t *testing.T) {
 	run(t, kafkaGo{})
 }
 
-// kafkaGo is github.com/segmentio/kafka-go. It has no idempotent producer.
+// kafkaGo is github.com/segmentio/kafka-go. It has no idempotent producer, and refuses a record whose partition has no
+// leader, however often it is to try.
 type kafkaGo struct{}
 
 func (kafkaGo) Name() string                { return "kafka-go" }
-func (kafkaGo) Has(f scenario.Feature) bool { return f != scenario.Idempotence }
+func (kafkaGo) Has(f scenario.Feature) bool { return f == scenario.BatchBytes }
 
 func (kafkaGo) Code(err error) (int16, bool) {
 	var e kafka.Error

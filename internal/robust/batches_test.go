@@ -3,7 +3,9 @@ package robust_test
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 
@@ -62,7 +64,7 @@ func corruptBatches(t *testing.T, x *target) {
 }
 
 // bombSize is what a bomb unpacks to.
-const bombSize = 256 * mib
+const bombSize = 200 * mib
 
 // bombRecord is how a record of bombSize zeros begins.
 func bombRecord() []byte {
@@ -82,53 +84,57 @@ func packed(codec byte, records []byte) []byte {
 	return scenario.Seal(b)
 }
 
-// bombs sends batches that are small and unpack to much, or claim to. Kafka
-// unpacks them piece by piece, and stores those that are well formed.
-func bombs(t *testing.T, x *target) {
-	var gz, zs, lz bytes.Buffer
+// bomb packs one whole record of bombSize zeros.
+func bomb(t *testing.T, w io.WriteCloser) {
+	t.Helper()
 	zeros := make([]byte, mib)
-	g, _ := gzip.NewWriterLevel(&gz, gzip.BestSpeed)
+	pieces := append([][]byte{bombRecord()}, slices.Repeat([][]byte{zeros}, bombSize/len(zeros))...)
+	for _, p := range append(pieces, []byte{0}) { // no headers
+		if _, err := w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bombs makes batches that are small and unpack to much, or claim to, and sends
+// them. Kafka unpacks them piece by piece, and stores those that are well formed.
+func bombs(t *testing.T) func(*testing.T, *target) {
+	var gz, zs, lz bytes.Buffer
+	g, _ := gzip.NewWriterLevel(&gz, gzip.BestSpeed) // The level is a good one.
+	bomb(t, g)
 	z, err := zstd.NewWriter(&zs, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lz4.NewWriter(&lz)
-	for _, w := range []interface {
-		Write([]byte) (int, error)
-		Close() error
-	}{g, z, l} {
-		if _, err := w.Write(bombRecord()); err != nil {
-			t.Fatal(err)
-		}
-		for range bombSize / len(zeros) {
-			if _, err := w.Write(zeros); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cases := map[string][]byte{
-		"gzip":                     packed(1, gz.Bytes()),
+	bomb(t, z)
+	bomb(t, lz4.NewWriter(&lz))
+	whole := map[string][]byte{"gzip": packed(1, gz.Bytes()), "lz4": packed(3, lz.Bytes()), "zstd": packed(4, zs.Bytes())}
+	broken := map[string][]byte{
 		"snappy that claims 4 GiB": packed(2, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0}),
 		"snappy in blocks that claim 2 GiB": packed(2, append([]byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7},
 			0xff, 0xff, 0xff, 0xff, 0x07, 0, 0)),
-		"lz4":                          packed(3, lz.Bytes()),
-		"zstd":                         packed(4, zs.Bytes()),
 		"zstd with a window of 2 GiB":  packed(4, []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 1, 0, 0}),
 		"zstd that claims to be 4 EiB": packed(4, []byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0}),
 	}
-	var all sync.WaitGroup
-	for name, batch := range cases {
-		if len(batch) > mib {
-			t.Logf("%s is larger than a message may be: %d bytes", name, len(batch))
-		}
+	return func(t *testing.T, x *target) {
+		var all sync.WaitGroup
 		for range 2 {
-			all.Go(func() { t.Logf("%s, %d bytes: error code %d", name, len(batch), x.produce(t, name, batch)) })
+			for name, batch := range whole {
+				all.Go(func() {
+					if code := x.produce(t, name, batch); code != 0 {
+						t.Errorf("%s, %d bytes: error code %d, want 0", name, len(batch), code)
+					}
+				})
+			}
+			for name, batch := range broken {
+				all.Go(func() { x.refuse(t, name, batch) })
+			}
 		}
+		all.Wait()
 	}
-	all.Wait()
 }
 
 // open opens connections and leaves what it wrote to them unfinished, until the

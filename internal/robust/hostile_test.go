@@ -57,7 +57,7 @@ func TestHostileInput(t *testing.T) {
 	other := startBystander(t, c)
 	defer other.stop(t, c)
 	other.check(t)
-	for _, a := range attacks() {
+	for _, a := range attacks(t) {
 		t.Run(a.name, func(t *testing.T) {
 			seed := seed(t)
 			c := c.For(t)
@@ -163,7 +163,7 @@ func request(req kmsg.Request) []byte {
 	return req.AppendTo(header(req.Key(), req.GetVersion(), req.IsFlexible()))
 }
 
-func attacks() []attack {
+func attacks(t *testing.T) []attack {
 	return []attack{
 		{"lengths", 8 * mib, lengths},
 		{"other protocols", 8 * mib, otherProtocols},
@@ -173,7 +173,7 @@ func attacks() []attack {
 		{"random bodies", 64 * mib, randomBodies},
 		{"changed bodies", 64 * mib, changedBodies},
 		{"corrupt batches", 32 * mib, corruptBatches},
-		{"bombs", 64 * mib, bombs},
+		{"bombs", 96 * mib, bombs(t)},
 		{"half-open connections", 32 * mib, halfOpen},
 		{"large frames that do not come", 32 * mib, largeFrames},
 		{"connections that end at once", 32 * mib, connectAndClose},

@@ -26,6 +26,9 @@ const (
 	Idempotence Feature = iota
 	// BatchBytes is a limit on a batch's bytes, as batch.size is.
 	BatchBytes
+	// PatienceWithoutLeader is to keep a record while its partition has no
+	// leader, instead of refusing it.
+	PatienceWithoutLeader
 )
 
 // Acks are the values of a producer's acks.

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -8,11 +10,11 @@ import (
 )
 
 // stageStale leaves a cluster of two brokers with only the one running that has
-// missed the record "missed".
-func stageStale(e *Env, opts ...minikafka.TopicOption) (inSync, stale *minikafka.Broker) {
+// missed the record "missed", and a producer that knows both.
+func stageStale(e *Env, opts ...minikafka.TopicOption) (p Producer, inSync, stale *minikafka.Broker) {
 	e.Helper()
 	c := e.start(minikafka.Brokers(2), minikafka.Topic(Topic, 1, opts...))
-	p := e.once(AcksAll)
+	p = e.safe()
 	e.send(p, "both")
 	inSync, stale = c.Leader(Topic, 0), e.followers()[0]
 	stale.Crash()
@@ -20,41 +22,65 @@ func stageStale(e *Env, opts ...minikafka.TopicOption) (inSync, stale *minikafka
 	e.send(p, "missed")
 	inSync.Crash()
 	stale.Restart()
-	return inSync, stale
+	return p, inSync, stale
 }
 
 // noLeaderUntilInSync: a replica that is not in sync does not lead, even when it
 // is the only one left.
 func noLeaderUntilInSync(e *Env) {
-	inSync, stale := stageStale(e)
+	p, inSync, stale := stageStale(e)
 	c := e.Cluster
 	c.Wait("the partition to lose its leader", func() bool { return e.partition().Leader == -1 })
-	p := e.metadata(stale)
-	if p.Leader != -1 || p.ErrorCode != kerr.LeaderNotAvailable.Code {
-		e.Errorf("Metadata says leader %d, error %v; want -1, LEADER_NOT_AVAILABLE", p.Leader, kerr.ErrorForCode(p.ErrorCode))
+	m := e.metadata(stale)
+	if m.Leader != -1 || m.ErrorCode != kerr.LeaderNotAvailable.Code {
+		e.Errorf("Metadata says leader %d, error %v; want -1, LEADER_NOT_AVAILABLE", m.Leader, kerr.ErrorForCode(m.ErrorCode))
 	}
-	done := e.safe().Send("waiting")
-	e.pending("waiting", done)
+	done := p.Send("waiting")
+	waits := e.Client.Has(PatienceWithoutLeader)
+	if waits {
+		e.pending("waiting", done)
+	} else if err := e.result("waiting", done); err == nil {
+		e.Errorf("the record was acknowledged by nobody")
+	}
 
 	inSync.Restart()
 	if got := c.WaitLeader(Topic, 0); got.ID() != inSync.ID() {
 		e.Errorf("%v leads, want %v, which was in sync", got, inSync)
 	}
+	c.WaitISR(Topic, 0)
+	if !waits {
+		done = e.sendAgain(p, "waiting")
+	}
 	if err := e.result("waiting", done); err != nil {
 		e.Errorf("the record was refused: %v", err)
 	}
-	c.WaitISR(Topic, 0)
 	e.checkLogs("both", "missed", "waiting")
+}
+
+// sendAgain does what a program must whose library gives up a record as long as
+// it believes that there is no leader: it sends the record until it is stored.
+func (e *Env) sendAgain(p Producer, value string) <-chan error {
+	e.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := e.result(value, p.Send(value))
+		if err == nil || time.Now().After(deadline) {
+			done := make(chan error, 1)
+			done <- err
+			return done
+		}
+	}
 }
 
 // uncleanElectionLoses: with unclean.leader.election.enable it does lead, and
 // what it had missed is gone, though it was acknowledged with acks=all.
 func uncleanElectionLoses(e *Env) {
-	inSync, stale := stageStale(e, minikafka.TopicConfig("unclean.leader.election.enable", "true"))
+	_, inSync, stale := stageStale(e, minikafka.TopicConfig("unclean.leader.election.enable", "true"))
 	c := e.Cluster
 	if got := c.WaitLeader(Topic, 0); got.ID() != stale.ID() {
 		e.Errorf("%v leads, want %v, the only one left", got, stale)
 	}
+	// The old producer's sequence may have gone with the record.
 	p := e.safe()
 	e.send(p, "instead")
 	e.checkLogs("both", "instead")
