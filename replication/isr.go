@@ -32,12 +32,32 @@ func (r *Replica) trackLocked(a Assignment) {
 		if b == r.manager.Broker {
 			continue
 		}
-		f := &followerState{end: -1, logStart: -1, brokerEpoch: -1, toldHighWatermark: -1, toldLogStart: -1}
+		f := newFollowerState()
 		if slices.Contains(a.ISR, b) {
 			f.caughtUp = now
 		}
 		r.followers[b] = f
 	}
+}
+
+func newFollowerState() *followerState {
+	return &followerState{end: -1, logStart: -1, brokerEpoch: -1, toldHighWatermark: -1, toldLogStart: -1}
+}
+
+// trackAddedLocked starts to track the replicas that a reassignment has added to
+// a leader's partition, and returns them. Replicas leave with a new epoch only.
+func (r *Replica) trackAddedLocked(a Assignment) []int32 {
+	if !r.leading {
+		return nil
+	}
+	var added []int32
+	for _, b := range a.Replicas {
+		if b != r.manager.Broker && r.followers[b] == nil {
+			r.followers[b] = newFollowerState()
+			added = append(added, b)
+		}
+	}
+	return added
 }
 
 // sending notes what the leader has as a request to a follower is made ready.

@@ -109,9 +109,13 @@ func (r *Replica) become(a Assignment) {
 	r.isr.commit(a.ISR)
 	leads := a.Leader == r.manager.Broker
 	if !newEpoch {
+		added, in := r.trackAddedLocked(a), r.in
 		done := r.settleLocked()
 		r.mu.Unlock()
 		settlePending(done)
+		for _, b := range added {
+			r.manager.spawn(func() { in.add(b) })
+		}
 		r.maybeExpandISR()
 		return
 	}

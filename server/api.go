@@ -59,6 +59,8 @@ func apis() []api {
 		serve(kmsg.CreatePartitions, 0, 3, createPartitions),
 		serve(kmsg.ElectLeaders, 0, 2, electLeaders),
 		serve(kmsg.IncrementalAlterConfigs, 0, 1, incrementalAlterConfigs),
+		serve(kmsg.AlterPartitionAssignments, 0, 1, alterPartitionReassignments),
+		serve(kmsg.ListPartitionReassignments, 0, 0, listPartitionReassignments),
 		serve(kmsg.DescribeQuorum, 0, 2, describeQuorum),
 		serve(kmsg.UpdateFeatures, 0, 2, updateFeatures),
 		serve(kmsg.DescribeCluster, 0, 2, describeCluster),
