@@ -343,3 +343,30 @@ func TestCloseClientConnections(t *testing.T) {
 	}
 	again.Close()
 }
+
+func TestPowerOffLosesWhatWasNotSynced(t *testing.T) {
+	t.Parallel()
+	c := minikafka.Start(t,
+		minikafka.Topic("usual", 1),
+		minikafka.Topic("synced", 1, minikafka.TopicConfig("flush.messages", "1")))
+	b := c.Broker(0)
+	c.Produce("synced", 0, minikafka.Values("kept")...)
+	c.Produce("usual", 0, minikafka.Values("lost")...)
+	b.PowerOff()
+	if b.State() != minikafka.PoweredOff {
+		t.Errorf("the broker is %s", b.State())
+	}
+	b.Restart()
+	if got := values(c.Records("synced", 0)); got != "kept" {
+		t.Errorf("with flush.messages=1 there is %q", got)
+	}
+	if got := values(c.Records("usual", 0)); got != "" {
+		t.Errorf("without a sync there is %q", got)
+	}
+	c.Produce("usual", 0, minikafka.Values("crash")...)
+	b.Crash()
+	b.Restart()
+	if got := values(c.Records("usual", 0)); got != "crash" {
+		t.Errorf("after a crash there is %q", got)
+	}
+}
