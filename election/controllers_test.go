@@ -127,6 +127,30 @@ func TestControllerFailover(t *testing.T) {
 	})
 }
 
+// TestCrashIsKnownFromTheConnection: nobody waits for the election timeout.
+func TestCrashIsKnownFromTheConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		timing := fast()
+		timing.ElectionTimeout = time.Hour
+		c := newCluster(t, timing, 1, 2, 3).run()
+		defer c.stop()
+		c.startBrokers(1)
+		c.createTopic(c.brokers[1], "before", 1, 1, nil)
+		synctest.Wait()
+		old := c.activeController()
+		start := time.Now()
+		if err := c.controllers[old].Crash(); err != nil {
+			t.Fatal(err)
+		}
+		delete(c.controllers, old)
+		c.createTopic(c.brokers[1], "after", 1, 1, nil)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the next command was done after %v", took)
+		}
+	})
+}
+
 func TestIsolatedActiveControllerIsReplaced(t *testing.T) {
 	t.Parallel()
 	inBoth(t, func(t *testing.T) {

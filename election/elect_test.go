@@ -137,6 +137,21 @@ func TestELR(t *testing.T) {
 	runRows(t, rows)
 }
 
+// TestELRWaitsForTheISR: while the ISR has a member, dead as it may be, nobody is
+// elected from the ELR.
+func TestELRWaitsForTheISR(t *testing.T) {
+	t.Parallel()
+	p := &Partition{Replicas: []int32{1, 2, 3}, ISR: []int32{1}, ELR: []int32{2}, Leader: noLeader}
+	r := rules{elr: true, minISR: 2, acceptable: func(replica int32) bool { return replica == 2 }}
+	if next := r.apply(p, unchanged(p, electOnline)); next != nil {
+		t.Error(show(next))
+	}
+	p.ISR = nil
+	if next := r.apply(p, unchanged(p, electOnline)); next == nil || next.Leader != 2 {
+		t.Error("nobody was elected from the ELR")
+	}
+}
+
 // TestMinISRConfig is what changes of min.insync.replicas do to the ELR.
 func TestMinISRConfig(t *testing.T) {
 	t.Parallel()
@@ -154,6 +169,42 @@ func TestMinISRConfig(t *testing.T) {
 		{name: "bounded, one lost", min: "5", script: "isr 1 2", on: "1 e0 p1 isr[1 2] elr[3]"},
 		{name: "off", min: "2", script: "isr 1; min 1", off: "1 e0 p1 isr[1]"},
 	})
+}
+
+func TestEffectiveMinISR(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true, 1, 2, 3)
+	for _, c := range []struct {
+		min, rf string
+		want    int
+	}{{"5", "1 2", 2}, {"2", "1 2 3", 2}, {"1", "1", 1}} {
+		w.create(numbers(c.rf), map[string]string{minISRConfig: c.min})
+		e := newEdit(w.image, w.hidden, w.rules)
+		if got := e.effectiveMinISR(e.Topics["t"]); got != c.want {
+			t.Errorf("min.insync.replicas %s on %s: %d", c.min, c.rf, got)
+		}
+		w.must(&DeleteTopics{Topics: []TopicRef{{Name: "t"}}})
+	}
+}
+
+// TestMinISROfOneTopic leaves the other topic's ELR alone.
+func TestMinISROfOneTopic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true, 1, 2, 3)
+	w.create([]int32{1, 2, 3}, map[string]string{minISRConfig: "2"})
+	w.createTopics(NewTopic{
+		Name: "other", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]int32{0: {1, 2, 3}},
+		Configs: map[string]string{minISRConfig: "2"},
+	})
+	if err := w.run("fence 3 2; min 1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := show(w.partition()); got != "1 e0 p3 isr[1]" {
+		t.Error(got)
+	}
+	if got := show(w.image.Topics["other"].Partitions[0]); got != "1 e0 p2 isr[1] elr[2]" {
+		t.Error(got)
+	}
 }
 
 func TestReassignment(t *testing.T) {

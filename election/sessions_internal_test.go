@@ -52,32 +52,59 @@ func TestSessionEnds(t *testing.T) {
 func TestLateTimer(t *testing.T) {
 	t.Parallel()
 	const timeout = time.Second
-	for stall := time.Duration(0); stall < 3*time.Second; stall += 7 * time.Millisecond {
-		for begins := 700 * time.Millisecond; begins < 1300*time.Millisecond; begins += 11 * time.Millisecond {
-			m := alive(1)
-			s := newSessions(timeout)
-			s.restart(m, clock(0))
-			_, due := s.check(m, clock(0))
-			beat := clock(200 * time.Millisecond)
-			awake := func(at time.Time) time.Time {
-				if at.After(clock(begins)) && at.Before(clock(begins+stall)) {
-					return clock(begins + stall)
-				}
-				return at
+	stalled := func(phase, begins, stall time.Duration) {
+		m := alive(1)
+		s := newSessions(timeout)
+		s.restart(m, clock(0))
+		_, due := s.check(m, clock(0))
+		beat := clock(phase)
+		awake := func(at time.Time) time.Time {
+			if at.After(clock(begins)) && at.Before(clock(begins+stall)) {
+				return clock(begins + stall)
 			}
-			for due.Before(clock(6 * time.Second)) {
-				// The timer goes first whenever it may.
-				if tick := awake(due); !tick.After(awake(beat)) {
-					var ended []int32
-					if ended, due = s.check(m, tick); len(ended) > 0 {
-						t.Fatalf("stall of %v at %v: fenced at %v", stall, begins, tick.Sub(clock(0)))
-					}
-					continue
+			return at
+		}
+		for due.Before(clock(5 * time.Second)) {
+			// The timer goes first whenever it may.
+			if tick := awake(due); !tick.After(awake(beat)) {
+				var ended []int32
+				if ended, due = s.check(m, tick); len(ended) > 0 {
+					t.Fatalf("heartbeats from %v, stall of %v at %v: fenced at %v", phase, stall, begins, tick.Sub(clock(0)))
 				}
-				s.touch(1, 1, awake(beat))
-				beat = awake(beat).Add(200 * time.Millisecond)
+				continue
+			}
+			s.touch(1, 1, awake(beat))
+			beat = awake(beat).Add(200 * time.Millisecond)
+		}
+	}
+	const ms = time.Millisecond
+	for phase := 10 * ms; phase <= 200*ms; phase += 19 * ms {
+		for begins := 700 * ms; begins < 1300*ms; begins += 23 * ms {
+			for stall := 0 * ms; stall < 2500*ms; stall += 17 * ms {
+				stalled(phase, begins, stall)
 			}
 		}
+	}
+}
+
+// TestConfirmationsBeginAnew: a heartbeat wipes out what was held against the
+// broker.
+func TestConfirmationsBeginAnew(t *testing.T) {
+	t.Parallel()
+	m := alive(1)
+	s := newSessions(time.Second)
+	s.restart(m, clock(0))
+	now := clock(0)
+	for round := range 3 {
+		deadline := now.Add(time.Second)
+		s.check(m, now)
+		for at := deadline; at.Before(deadline.Add(confirmations * s.grace)); at = at.Add(s.grace) {
+			if ended, next := s.check(m, at); len(ended) > 0 || !next.Equal(at.Add(s.grace)) {
+				t.Fatalf("round %d at %v: %v, next %v", round, at.Sub(deadline), ended, next.Sub(deadline))
+			}
+		}
+		now = deadline.Add(confirmations*s.grace - 1)
+		s.touch(1, 1, now)
 	}
 }
 
@@ -88,11 +115,11 @@ func TestSessionsOfAReign(t *testing.T) {
 	s := newSessions(time.Second)
 	s.touch(1, 1, clock(0))
 	s.restart(m, clock(time.Hour))
-	if ended, _ := s.check(m, clock(time.Hour)); len(ended) > 0 {
-		t.Errorf("%v ended at the beginning of a reign", ended)
-	}
 	if !s.valid(1, 1, clock(time.Hour+time.Second)) || s.valid(1, 1, clock(time.Hour+time.Second+1)) {
 		t.Error("the session is not a second long")
+	}
+	if ended, _ := s.check(m, clock(time.Hour)); len(ended) > 0 {
+		t.Errorf("%v ended at the beginning of a reign", ended)
 	}
 	if s.valid(1, 2, clock(time.Hour)) || s.valid(2, 1, clock(time.Hour)) {
 		t.Error("a session of another incarnation, or of one that was not heard of")

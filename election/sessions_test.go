@@ -67,6 +67,21 @@ func TestSilentBrokerIsFenced(t *testing.T) {
 	}
 }
 
+// TestHungBrokerIsFenced: its heartbeats end, and nothing else tells of it.
+func TestHungBrokerIsFenced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, fast(), 1).run()
+		defer c.stop()
+		c.startBrokers(1)
+		c.brokers[1].Stop()
+		<-time.After(1200 * time.Millisecond)
+		if !c.controllers[1].Image().Brokers[1].Fenced {
+			t.Error("not fenced")
+		}
+	})
+}
+
 func TestHealthyBrokerIsNeverFenced(t *testing.T) {
 	for _, timing := range []election.Timing{fast(), kafka()} {
 		t.Run(timing.SessionTimeout.String(), func(t *testing.T) {

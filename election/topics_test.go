@@ -134,6 +134,12 @@ func TestFirstState(t *testing.T) {
 	if got := show(w.partition()); got != "3 e0 p0 isr[3 1]" {
 		t.Error(got)
 	}
+	w.must(&DeleteTopics{Topics: []TopicRef{{Name: "t"}}})
+	_ = w.run("offline 3")
+	w.create([]int32{2, 3, 1}, nil)
+	if got := show(w.partition()); got != "1 e0 p0 isr[1]" {
+		t.Error(got)
+	}
 }
 
 func TestDeleteTopics(t *testing.T) {
