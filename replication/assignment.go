@@ -31,6 +31,8 @@ type Members interface {
 	// Member is the broker's epoch, and whether it is neither fenced nor in
 	// controlled shutdown.
 	Member(broker int32) (epoch int64, eligible bool)
+	// Brokers lists all brokers there are, fenced ones too.
+	Brokers() []int32
 }
 
 // ISRChanger asks the controller for ISR changes; the controller's client is

@@ -33,6 +33,7 @@ type cluster struct {
 
 	mu     sync.Mutex
 	state  replication.Assignment
+	all    []int32
 	epochs map[int32]int64 // broker epochs; absent: fenced
 	next   int64
 	// refuse, when set, decides what a proposed ISR change gets.
@@ -59,6 +60,7 @@ func newCluster(t testing.TB, brokers int, min int) *cluster {
 	}
 	for i := range int32(brokers) {
 		c.state.Replicas = append(c.state.Replicas, i)
+		c.all = append(c.all, i)
 	}
 	c.state.ID, c.state.Topic = c.id, "orders"
 	c.state.ISR = slices.Clone(c.state.Replicas)
@@ -165,6 +167,13 @@ func (c *cluster) Member(id int32) (int64, bool) {
 	defer c.mu.Unlock()
 	e, ok := c.epochs[id]
 	return e, ok
+}
+
+// Brokers is replication.Members'.
+func (c *cluster) Brokers() []int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.all)
 }
 
 // AlterISR is replication.ISRChanger's.

@@ -135,14 +135,6 @@ func (in *instance) stop() {
 // and gives up when the instance stops; what becomes of it shows in StoreLogs.
 func (in *instance) apply(data []byte) { in.raft.Apply(data, 0) }
 
-// add has a leader replicate to one more broker. raft takes it in with an entry of
-// its own, of which the log keeps an empty one: the configuration is made up anew
-// at the next start. It returns when raft has taken note, or stops; the future is
-// not waited for.
-func (in *instance) add(broker int32) {
-	in.raft.AddNonvoter(serverID(broker), raft.ServerAddress(serverID(broker)), 0, 0)
-}
-
 // nudge appends an entry without records, so that raft asks every follower where
 // its log ends.
 func (in *instance) nudge() { in.raft.Barrier(0) }

@@ -27,12 +27,26 @@ type followerState struct {
 func (r *Replica) trackLocked(a Assignment) {
 	clear(r.followers)
 	r.tracked = a.LeaderEpoch
+	r.followLocked(a)
+}
+
+// followLocked makes the followers those of the replica set, if this replica
+// leads or is about to.
+func (r *Replica) followLocked(a Assignment) {
+	if r.tracked != a.LeaderEpoch {
+		return
+	}
 	now := time.Now()
+	for b := range r.followers {
+		if !slices.Contains(a.Replicas, b) {
+			delete(r.followers, b)
+		}
+	}
 	for _, b := range a.Replicas {
-		if b == r.manager.Broker {
+		if b == r.manager.Broker || r.followers[b] != nil {
 			continue
 		}
-		f := newFollowerState()
+		f := &followerState{end: -1, logStart: -1, brokerEpoch: -1, toldHighWatermark: -1, toldLogStart: -1}
 		if slices.Contains(a.ISR, b) {
 			f.caughtUp = now
 		}
@@ -40,24 +54,21 @@ func (r *Replica) trackLocked(a Assignment) {
 	}
 }
 
-func newFollowerState() *followerState {
-	return &followerState{end: -1, logStart: -1, brokerEpoch: -1, toldHighWatermark: -1, toldLogStart: -1}
-}
-
-// trackAddedLocked starts to track the replicas that a reassignment has added to
-// a leader's partition, and returns them. Replicas leave with a new epoch only.
-func (r *Replica) trackAddedLocked(a Assignment) []int32 {
-	if !r.leading {
-		return nil
-	}
-	var added []int32
-	for _, b := range a.Replicas {
-		if b != r.manager.Broker && r.followers[b] == nil {
-			r.followers[b] = newFollowerState()
-			added = append(added, b)
+// awaitReplica waits until the broker holds a replica.
+func (r *Replica) awaitReplica(ctx context.Context, broker int32) error {
+	for {
+		r.mu.Lock()
+		there, changed := slices.Contains(r.replicas, broker), r.changed
+		r.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return added
 }
 
 // sending notes what the leader has as a request to a follower is made ready.

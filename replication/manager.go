@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,6 +159,19 @@ func (m *Manager) member(broker int32) (int64, bool) {
 		return (*p).Member(broker)
 	}
 	return -1, false
+}
+
+// brokers lists all brokers there are, and in any case the given ones.
+func (m *Manager) brokers(replicas []int32) []int32 {
+	all := slices.Clone(replicas)
+	if p := m.members.Load(); p != nil && *p != nil {
+		for _, b := range (*p).Brokers() {
+			if !slices.Contains(all, b) {
+				all = append(all, b)
+			}
+		}
+	}
+	return all
 }
 
 // Replica finds a replica; nil when the partition is not hosted here.

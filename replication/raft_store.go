@@ -75,8 +75,6 @@ func toRaft(e log.Entry, out *raft.Log) {
 func fromRaft(l *raft.Log) log.Entry {
 	e := log.Entry{Index: l.Index, Term: l.Term, Kind: log.KindControl, Data: l.Data}
 	switch {
-	case l.Type == raft.LogConfiguration:
-		e.Data = nil
 	case l.Type == raft.LogCommand:
 		e.Kind = log.KindBatch
 		e.Base = int64(binary.BigEndian.Uint64(l.Data))

@@ -103,19 +103,20 @@ func (r *Replica) become(a Assignment) {
 	}
 	newEpoch := a.LeaderEpoch > r.epoch
 	r.leader, r.epoch, r.partitionEpoch = a.Leader, a.LeaderEpoch, a.PartitionEpoch
+	if !newEpoch && !slices.Equal(r.replicas, a.Replicas) {
+		r.replicas = a.Replicas
+		r.followLocked(a)
+		r.signalLocked()
+	}
 	r.replicas, r.settings = a.Replicas, a.Settings
 	r.flushMessages.Store(a.Settings.FlushMessages)
 	r.flushMs.Store(a.Settings.FlushMs)
 	r.isr.commit(a.ISR)
 	leads := a.Leader == r.manager.Broker
 	if !newEpoch {
-		added, in := r.trackAddedLocked(a), r.in
 		done := r.settleLocked()
 		r.mu.Unlock()
 		settlePending(done)
-		for _, b := range added {
-			r.manager.spawn(func() { in.add(b) })
-		}
 		r.maybeExpandISR()
 		return
 	}
@@ -147,7 +148,11 @@ func (r *Replica) become(a Assignment) {
 
 // lead starts raft as the appointed leader, and counts from its log end.
 func (r *Replica) lead(a Assignment) {
-	in, err := startInstance(r, true, a.LeaderEpoch, a.Replicas)
+	// A replica may be added without a new epoch, and raft's configuration must
+	// not change: so it has all brokers from the beginning, and those that hold
+	// no replica are not sent anything (rule 10).
+	servers := r.manager.brokers(a.Replicas)
+	in, err := startInstance(r, true, a.LeaderEpoch, servers)
 	if err == nil {
 		r.mu.Lock()
 		r.epochStart = r.log.LogEndOffset()

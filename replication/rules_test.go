@@ -255,3 +255,29 @@ func TestRule9OffsetsAreAssignedByTheLeader(t *testing.T) {
 		t.Fatalf("follower holds %q", got)
 	}
 }
+
+func TestRule10AReplicaIsAddedWithinAnEpoch(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 1)
+	c.change(func(a *replication.Assignment) {
+		a.Replicas, a.ISR = []int32{0, 1}, []int32{0, 1}
+		a.LeaderEpoch++
+	})
+	c.publishTo(0)
+	c.publishTo(1)
+	c.brokers[2].manager.Apply(nil, []replication.Gone{{ID: c.id}}, c)
+	c.must(0, -1, "a")
+	c.change(func(a *replication.Assignment) { a.Replicas = []int32{0, 1, 2} })
+	c.publish()
+	c.wait("the new replica to join the ISR", func() bool { return len(c.replica(0).State().ISR) == 3 })
+	c.must(0, -1, "b")
+	c.waitSame()
+	if got := c.contents(2); got != "0:1:a 1:1:b" {
+		t.Fatalf("the new replica holds %q", got)
+	}
+	for i, l := uint64(1), c.replica(2).Log(); i <= l.LastIndex(); i++ {
+		if e, err := l.Entry(i); err != nil || (e.Kind == log.KindControl && len(e.Data) > 0) {
+			t.Fatalf("entry %d: %+v, %v: a configuration entered the log", i, e, err)
+		}
+	}
+}

@@ -24,6 +24,9 @@ var _ raft.Transport = (*transport)(nil)
 func (t *transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	r := t.in.replica
 	follower := serverBroker(id)
+	if err := r.awaitReplica(t.in.ctx, follower); err != nil {
+		return err
+	}
 	sent := r.sending(follower)
 	defer r.sent(sent)
 	if err := r.manager.Holds.wait(t.in.ctx, r.id); err != nil {
@@ -69,6 +72,9 @@ func (t *transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, req *r
 func (t *transport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, _ io.Reader) error {
 	r := t.in.replica
 	follower := serverBroker(id)
+	if err := r.awaitReplica(t.in.ctx, follower); err != nil {
+		return err
+	}
 	defer r.sent(r.sending(follower))
 	if err := r.manager.Holds.wait(t.in.ctx, r.id); err != nil {
 		return err

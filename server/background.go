@@ -31,7 +31,9 @@ func (b *broker) every(ms int64, f func(now time.Time)) {
 		for {
 			select {
 			case <-t.C:
-				f(time.Now())
+				if b.pauses.gate.pass(b.ctx) == nil {
+					f(time.Now())
+				}
 			case <-b.ctx.Done():
 				return
 			}

@@ -52,6 +52,7 @@ type broker struct {
 	ending  sync.Once
 
 	loggers  loggers
+	pauses   pauses
 	images   images
 	settings settingsCache
 	creating autoCreation
@@ -137,7 +138,7 @@ const (
 // openFile opens the broker's file, and returns the broker epoch of the last
 // clean shutdown, or -1.
 func (b *broker) openFile() (previous int64, err error) {
-	db, err := log.Open(b.config.Path, log.Options{})
+	db, err := log.Open(b.config.Path, log.Options{BeforeCommit: b.beforeCommit})
 	if err != nil {
 		return -1, fmt.Errorf("server: broker %d: %w", b.config.ID, err)
 	}
@@ -148,6 +149,17 @@ func (b *broker) openFile() (previous int64, err error) {
 	}
 	b.db = db
 	return previous, nil
+}
+
+// beforeCommit is called before anything is written.
+func (b *broker) beforeCommit(bytes int) error {
+	if err := b.pauses.gate.pass(b.ctx); err != nil {
+		return err
+	}
+	if b.config.Disk != nil {
+		return b.config.Disk(bytes)
+	}
+	return nil
 }
 
 // ErrWrongFile is returned by [Start] for a file of another broker or cluster.

@@ -28,7 +28,11 @@ type Config struct {
 	Controllers       []int32
 	Holds             *replication.Holds
 	// Path is the broker's bbolt file.
-	Path      string
+	Path string
+	// Disk, when set, is called before each write of the file with about how many
+	// bytes it has; it may wait, and an error fails the write: slow, full and
+	// broken disks are staged with it.
+	Disk      func(bytes int) error
 	ClusterID string
 	// Static are the broker's static configs, by Kafka's names.
 	Static map[string]string
@@ -73,6 +77,15 @@ func (b *Broker) PowerOff() { b.endLogged(endPowerOff) }
 
 // Shutdown ends the broker in order: leaderships move first, until ctx ends.
 func (b *Broker) Shutdown(ctx context.Context) error { return b.shutdown(ctx) }
+
+// Pause freezes the broker as SIGSTOP would, seen from outside: connections stay
+// open, nothing is answered, nothing is written, no other node is heard.
+func (b *Broker) Pause() { b.pause() }
+
+// Resume ends a pause. What clients have sent meanwhile is answered first, from
+// the roles that the broker still believes to have; a moment later it hears the
+// other nodes again.
+func (b *Broker) Resume() { b.unpause() }
 
 // CloseClientConnections resets every client connection; the listener stays.
 func (b *Broker) CloseClientConnections() { b.closeClientConnections() }

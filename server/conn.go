@@ -47,7 +47,7 @@ type conn struct {
 	in     *bufio.Reader
 	ctx    context.Context // The connection's own life.
 	cancel context.CancelFunc
-	mu sync.Mutex
+	mu     sync.Mutex
 	// watching is closed when the watcher has ended; nil without one. Guarded by
 	// mu: a handler may have goroutines of its own.
 	watching chan struct{}
@@ -55,7 +55,7 @@ type conn struct {
 	// pipelined is set when a request was there already as the watch began: then
 	// the watcher must be told to end.
 	pipelined bool
-	clientID string
+	clientID  string
 	// frame may be read into again: nothing refers to it.
 	frame []byte
 }
@@ -163,6 +163,9 @@ func deadline(ms int64) time.Time {
 // answer decodes a request, has it handled, and sends the answer. An error ends
 // the connection.
 func (c *conn) answer(frame []byte) error {
+	if err := c.b.pauses.gate.pass(c.ctx); err != nil {
+		return err
+	}
 	h, body, err := wire.ParseHeader(frame)
 	if err != nil {
 		return err
@@ -223,6 +226,9 @@ func (c *conn) send(correlationID int32, resp kmsg.Response) error {
 	}
 	out, err := wire.AppendResponse((*buf)[:0], correlationID, resp)
 	if err != nil {
+		return err
+	}
+	if err := c.b.pauses.gate.pass(c.ctx); err != nil {
 		return err
 	}
 	_ = c.net.SetWriteDeadline(time.Now().Add(writeResponseWithin))

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -185,3 +186,6 @@ func (m members) Member(id int32) (epoch int64, eligible bool) {
 	}
 	return b.Epoch, b.Alive()
 }
+
+// Brokers is replication.Members'.
+func (m members) Brokers() []int32 { return slices.Collect(maps.Keys(m.image.Brokers)) }

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"fmt"
+
+	"github.com/minikafka/minikafka/replication/fabric"
 )
 
 // endKind is how a broker ends.
@@ -52,7 +54,9 @@ func (b *broker) endOnce(kind endKind) error {
 	} else {
 		b.conns.abort()
 	}
-	b.cancel()
+	b.pauses.mu.Lock()
+	b.cancel() // opens the gates
+	b.pauses.mu.Unlock()
 	// Leave lets go of what waits in calls, of ours and to us.
 	left := make(chan struct{})
 	b.spawn(func() {
@@ -62,6 +66,7 @@ func (b *broker) endOnce(kind endKind) error {
 	b.election.Stop()
 	b.replicas.Stop()
 	<-left
+	b.config.Fabric.Resume(fabric.Broker(b.config.ID)) // for the next life
 	b.running.Wait()
 	switch kind {
 	case endCrash:
