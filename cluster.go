@@ -3,6 +3,7 @@ package minikafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -37,6 +38,8 @@ type cluster struct {
 	tcp     *tcp // network, when it is the ordinary one
 	fabric  *fabric.Fabric
 	holds   *replication.Holds
+	// witness watches the invariants of replication, while a test runs.
+	witness *replication.Witness
 	rules   election.ConfigRules
 	logger  *slog.Logger
 	testLog *testLog // nil when there is none
@@ -49,6 +52,9 @@ type cluster struct {
 
 	// changed tells of nodes that started or ended.
 	changed notifier
+
+	violated   sync.Mutex // guards violations
+	violations []error
 
 	closing  atomic.Bool
 	closed   chan struct{} // closed at the beginning of close
@@ -65,7 +71,10 @@ func Start(t TB, opts ...Option) *Cluster {
 		t.Fatalf("%v", err)
 	}
 	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
+		switch err := c.Close(); {
+		case errors.Is(err, ErrInvariant):
+			t.Fatalf("%v", err)
+		case err != nil:
 			t.Logf("%v", err)
 		}
 	})
@@ -95,6 +104,9 @@ func open(tb TB, opts []Option) (*Cluster, error) {
 		ended:   make(chan struct{}),
 	}
 	c.changed.init()
+	if _, none := tb.(*noTest); !none {
+		c.witness = replication.NewWitness(c.violation)
+	}
 	if c.network == nil {
 		c.tcp = &tcp{guards: map[string]io.Closer{}}
 		c.network = c.tcp
@@ -190,8 +202,18 @@ func (c *cluster) close() error {
 	if c.testLog != nil {
 		c.testLog.out.close()
 	}
+	c.violated.Lock()
+	errs = append(errs, c.violations...)
+	c.violated.Unlock()
 	c.closeErr = errors.Join(errs...)
 	return c.closeErr
+}
+
+// violation notes what the witness has seen.
+func (c *cluster) violation(what string) {
+	c.violated.Lock()
+	defer c.violated.Unlock()
+	c.violations = append(c.violations, fmt.Errorf("%w: %s", ErrInvariant, what))
 }
 
 func (n *brokerNode) finally(ctx context.Context, how State) error {

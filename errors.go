@@ -24,6 +24,9 @@ var (
 	ErrClosed = errors.New("minikafka: the cluster is closed")
 	// ErrInUse is a data directory that another cluster uses.
 	ErrInUse = errors.New("minikafka: the data directory is in use")
+	// ErrInvariant is what must never be: a bug of minikafka, not of the test.
+	// A cluster of [Start] fails its test with it when it is closed.
+	ErrInvariant = errors.New("minikafka: invariant broken, please report this")
 	// ErrDataDir is a data directory that does not fit the options.
 	ErrDataDir = errors.New("minikafka: the data directory does not fit")
 )

@@ -107,6 +107,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 		Fabric:      c.fabric,
 		Controllers: c.layout.controllers,
 		Holds:       c.holds,
+		Witness:     c.witness,
 		Path:        filepath.Join(c.dir, "broker-"+strconv.Itoa(int(n.plan.id))+".db"),
 		ClusterID:   c.id,
 		Static:      n.plan.static,

@@ -36,6 +36,8 @@ type cluster struct {
 	all    []int32
 	epochs map[int32]int64 // broker epochs; absent: fenced
 	next   int64
+	// disk, when set, fails commits of a broker's file.
+	disk func(broker int32) error
 	// refuse, when set, decides what a proposed ISR change gets.
 	refuse func(replication.ISRChange) error
 	// changes are the ISRs that were committed through the controller.
@@ -81,7 +83,14 @@ func newCluster(t testing.TB, brokers int, min int) *cluster {
 // start starts a broker over its file, unfenced.
 func (c *cluster) start(id int32) {
 	c.t.Helper()
-	db, err := log.Open(filepath.Join(c.dir, fmt.Sprintf("broker-%d.db", id)), log.Options{})
+	db, err := log.Open(filepath.Join(c.dir, fmt.Sprintf("broker-%d.db", id)), log.Options{BeforeCommit: func(int) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.disk != nil {
+			return c.disk(id)
+		}
+		return nil
+	}})
 	if err != nil {
 		c.t.Fatal(err)
 	}

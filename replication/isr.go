@@ -15,6 +15,9 @@ type followerState struct {
 	end         int64
 	logStart    int64
 	brokerEpoch int64 // -1 until heard
+	// heard is set by a success, and cleared when the follower leaves the ISR:
+	// only one that has answered since may join again.
+	heard bool
 	// caughtUp is when the follower last had all that the leader had.
 	caughtUp time.Time
 	inFlight int
@@ -107,7 +110,7 @@ func (r *Replica) matched(epoch int32, broker int32, index uint64, sent sending,
 		return
 	}
 	first := f.end < 0
-	f.matchIndex, f.end, f.brokerEpoch = index, end, a.BrokerEpoch
+	f.matchIndex, f.end, f.brokerEpoch, f.heard = index, end, a.BrokerEpoch, true
 	switch {
 	case end >= r.log.LogEndOffset():
 		f.caughtUp = time.Now()
@@ -188,13 +191,23 @@ func (r *Replica) eligibleLocked(broker int32, f *followerState) bool {
 	return eligible && (f.brokerEpoch == epoch || epoch < 0)
 }
 
+// commitLocked takes over a committed ISR.
+func (r *Replica) commitLocked(isr []int32) {
+	for id, f := range r.followers {
+		if r.isr.has(id) && !slices.Contains(isr, id) {
+			f.heard = false
+		}
+	}
+	r.isr.commit(isr)
+}
+
 // staleLocked tells whether a live follower outside the ISR was last heard of
-// before it had its current broker epoch. Kafka's followers fetch all the time;
-// here an idle one has to be asked again.
+// before it left, or before it had its current broker epoch. Kafka's followers
+// fetch all the time; here an idle one has to be asked again.
 func (r *Replica) staleLocked() bool {
 	for id, f := range r.followers {
 		if epoch, eligible := r.manager.member(id); eligible && f.end >= 0 && f.inFlight == 0 &&
-			f.brokerEpoch != epoch && !r.isr.has(id) {
+			(f.brokerEpoch != epoch || !f.heard) && !r.isr.has(id) {
 			return true
 		}
 	}
@@ -212,7 +225,7 @@ func (r *Replica) maybeExpandISR() {
 	isr := slices.Clone(r.isr.committed)
 	for _, b := range r.replicas {
 		f := r.followers[b]
-		if f == nil || r.isr.has(b) || f.end < 0 {
+		if f == nil || r.isr.has(b) || !f.heard {
 			continue
 		}
 		if f.end >= r.log.HighWatermark() && f.end >= r.epochStart && r.eligibleLocked(b, f) {
@@ -304,7 +317,7 @@ func (r *Replica) isrCommitted(c ISRChange, s ISRState) {
 		return
 	}
 	r.partitionEpoch = s.PartitionEpoch
-	r.isr.commit(s.ISR)
+	r.commitLocked(s.ISR)
 	done := r.settleLocked()
 	r.mu.Unlock()
 	settlePending(done)

@@ -111,7 +111,7 @@ func (r *Replica) become(a Assignment) {
 	r.replicas, r.settings = a.Replicas, a.Settings
 	r.flushMessages.Store(a.Settings.FlushMessages)
 	r.flushMs.Store(a.Settings.FlushMs)
-	r.isr.commit(a.ISR)
+	r.commitLocked(a.ISR)
 	leads := a.Leader == r.manager.Broker
 	if !newEpoch {
 		done := r.settleLocked()

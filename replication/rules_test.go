@@ -242,6 +242,47 @@ func TestRule7SequencesAreCheckedOnWhatIsQueued(t *testing.T) {
 	}
 }
 
+func TestRule8AFailingStoreTakesItsReplicaOffline(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 2)
+	c.must(0, -1, "a")
+	fail := func(broker int32) {
+		c.change(func(*replication.Assignment) {
+			c.disk = func(b int32) error {
+				if b == broker {
+					return errors.New("no space left on device")
+				}
+				return nil
+			}
+		})
+	}
+	fail(2) // a follower: the others go on, and acks=all waits for it to leave
+	p, err := c.replica(0).Append(c.batch(plain(), "b"), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.wait("the follower to be offline", func() bool { return c.replica(2).State().Offline })
+	// Caught up a moment ago, it would hold the high watermark back for
+	// replica.lag.time.max.ms if its broker were not fenced.
+	c.change(func(a *replication.Assignment) { a.ISR = []int32{0, 1}; delete(c.epochs, 2) })
+	c.publish()
+	if a, err := c.outcome(p, -1); err != nil || a.Base != 1 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	fail(0) // the leader
+	if a, err := c.produce(0, 1, "c"); !errors.Is(err, replication.ErrOffline) || a.Base != -1 {
+		t.Fatalf("append to a failing disk: %+v, %v", a, err)
+	}
+	if _, err := c.replica(0).Read(replication.ReadRequest{LeaderEpoch: -1, LastEpoch: -1}); !errors.Is(err, replication.ErrOffline) {
+		t.Fatalf("read from a failed replica: %v", err)
+	}
+	c.elect(1, 1)
+	c.must(1, 1, "d")
+	if got := c.contents(1); got != "0:0:a 1:0:b 2:1:d" {
+		t.Fatalf("broker 1 holds %q", got)
+	}
+}
+
 func TestRule9OffsetsAreAssignedByTheLeader(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2, 1)

@@ -204,7 +204,7 @@ func (b *broker) join(previousEpoch int64) error {
 		return fmt.Errorf("server: broker %d: %w", b.config.ID, err)
 	}
 	b.replicas = replication.NewManager(replication.ManagerConfig{
-		Broker: b.config.ID, DB: b.db, Call: b.port, ISR: isrChanger{b}, Holds: b.config.Holds,
+		Broker: b.config.ID, DB: b.db, Call: b.port, ISR: isrChanger{b}, Holds: b.config.Holds, Witness: b.config.Witness,
 		Logger: b.logger, Timing: b.config.Timing.Replication, BrokerEpoch: b.epoch.Load,
 	})
 	b.election = election.StartClient(election.ClientConfig{

@@ -34,6 +34,7 @@ type cluster struct {
 	dir     string
 	fabric  *fabric.Fabric
 	holds   *replication.Holds
+	witness *replication.Witness
 	control *election.Controller
 	brokers map[int32]*server.Broker
 	listen  map[int32]string
@@ -62,6 +63,7 @@ func newCluster(t *testing.T, n int32, static map[string]string) *cluster {
 	}
 	c := &cluster{
 		t: t, dir: t.TempDir(), fabric: fabric.New(), holds: replication.NewHolds(),
+		witness: replication.NewWitness(func(v string) { t.Error(v) }),
 		brokers: map[int32]*server.Broker{}, listen: map[int32]string{}, static: static,
 		logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -118,7 +120,7 @@ func (c *cluster) start(id int32) *server.Broker {
 		listen = "127.0.0.1:0"
 	}
 	b, err := server.Start(server.Config{
-		ID: id, Listen: listen, Fabric: c.fabric, Controllers: []int32{1}, Holds: c.holds,
+		ID: id, Listen: listen, Fabric: c.fabric, Controllers: []int32{1}, Holds: c.holds, Witness: c.witness,
 		Path: filepath.Join(c.dir, "broker-"+strconv.Itoa(int(id))+".db"), ClusterID: clusterID,
 		Static: c.static, Timing: timing(), Logger: c.logger.With("broker", id),
 	})

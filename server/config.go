@@ -26,7 +26,9 @@ type Config struct {
 	Network           Network
 	Fabric            *fabric.Fabric
 	Controllers       []int32
-	Holds             *replication.Holds
+	// Holds and Witness are the cluster's instruments of tests; they may be nil.
+	Holds   *replication.Holds
+	Witness *replication.Witness
 	// Path is the broker's bbolt file.
 	Path string
 	// Disk, when set, is called before each write of the file with about how many
