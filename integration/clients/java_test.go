@@ -1,0 +1,59 @@
+package clients_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+const (
+	oldestJava   = 17
+	kafkaClients = "4.4.0"
+	slf4j        = "1.7.36"
+	copyJars     = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+)
+
+func TestJava(t *testing.T) {
+	t.Parallel()
+	need(t, "java", "javac", "mvn")
+	out := output(t, "javac", "-version")
+	var version int
+	if _, err := fmt.Sscanf(out, "javac %d", &version); err != nil || version < oldestJava {
+		unavailable(t, fmt.Sprintf("javac says it is %q; version %d or later is needed", out, oldestJava))
+	}
+	client := java(t, kafkaClients)
+	t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
+	t.Run("lost with acks=1", func(t *testing.T) { lost(t, client) })
+	t.Run("admin", func(t *testing.T) { admin(t, client) })
+}
+
+// java is org.apache.kafka:kafka-clients.
+func java(t *testing.T, version string) client {
+	jars := installed(t, "kafka-clients-"+version, func(dir string) {
+		pom := filepath.Join(t.TempDir(), "pom.xml")
+		write(t, pom, project(version))
+		output(t, "mvn", "-q", "-B", "-f", pom, copyJars, "-DoutputDirectory="+dir, "-DincludeScope=runtime")
+	})
+	classes := t.TempDir()
+	path := filepath.Join(jars, "*")
+	output(t, "javac", "-d", classes, "-cp", path, filepath.Join("programs", "Client.java"), filepath.Join("programs", "Administrator.java"))
+	return client{
+		// Short programs: starting fast is worth more than running fast.
+		command: []string{
+			"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
+			"-cp", classes + string(os.PathListSeparator) + path, "Client",
+		},
+		consumes: true,
+	}
+}
+
+// project is a Maven project whose dependencies are the client and a logger to standard error.
+func project(version string) string {
+	const dependency = "<dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>"
+	return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>` +
+		"<groupId>minikafka</groupId><artifactId>clients</artifactId><version>1</version><dependencies>" +
+		fmt.Sprintf(dependency, "org.apache.kafka", "kafka-clients", version) +
+		fmt.Sprintf(dependency, "org.slf4j", "slf4j-simple", slf4j) +
+		"</dependencies></project>\n"
+}

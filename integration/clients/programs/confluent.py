@@ -1,0 +1,134 @@
+"""confluent-kafka (librdkafka) as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or admin BOOTSTRAP."""
+
+import json
+import sys
+import threading
+
+from confluent_kafka import (
+    OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicCollection, TopicPartition)
+from confluent_kafka.admin import (
+    AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic, OffsetSpec)
+
+CONFIG = {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100}
+
+
+def produce(bootstrap, topic, acks):
+    """Sends KEY TAB VALUE of each line, and prints what became of each record."""
+    idempotent = acks == "idempotent"
+    producer = Producer({
+        **CONFIG,
+        "bootstrap.servers": bootstrap,
+        "enable.idempotence": idempotent,
+        "acks": "all" if idempotent else acks,
+        "linger.ms": 0,
+        "batch.num.messages": 10,
+        "retry.backoff.ms": 10,
+    })
+    done = threading.Event()
+
+    def serve():
+        while not done.is_set():
+            producer.poll(0.05)
+
+    server = threading.Thread(target=serve)
+    server.start()
+
+    def told(error, message):
+        record = {"key": message.key().decode(), "value": message.value().decode()}
+        record.update({"error": str(error)} if error else {"offset": message.offset()})
+        print(json.dumps(record), flush=True)
+
+    for line in sys.stdin:
+        key, value = line.rstrip("\n").split("\t")
+        producer.produce(topic, value, key, partition=0, on_delivery=told)
+    producer.flush()
+    done.set()
+    server.join()
+
+
+def consume(bootstrap, topic):
+    """Prints the records of partition 0, up to the end it has now."""
+    consumer = Consumer({
+        **CONFIG, "bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False})
+    start, end = consumer.get_watermark_offsets(TopicPartition(topic, 0))
+    consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+    at = start
+    while at < end:
+        message = consumer.poll(1)
+        if message is None:
+            continue
+        if message.error():
+            raise RuntimeError(message.error())
+        at = message.offset() + 1
+        print(json.dumps({
+            "key": message.key().decode(), "value": message.value().decode(), "offset": message.offset()}))
+    consumer.close()
+
+
+class Admin:
+    """One method for each word that a line may start with; it returns what is told."""
+
+    def __init__(self, bootstrap):
+        self.client = AdminClient({**CONFIG, "bootstrap.servers": bootstrap})
+
+    def cluster(self):
+        told = self.client.describe_cluster().result()
+        return told.cluster_id + " " + ",".join(sorted(str(n.id) for n in told.nodes))
+
+    def topics(self):
+        return ",".join(sorted(self.client.list_topics().topics))
+
+    def create(self, name, partitions, replicas, *configs):
+        topic = NewTopic(name, int(partitions), int(replicas), config=dict(c.split("=") for c in configs))
+        return only(self.client.create_topics([topic]))
+
+    def topic(self, name):
+        told = only(self.client.describe_topics(TopicCollection([name])))
+        return " ".join(f"{p.id}:{len(p.replicas)}/{len(p.isr)}" for p in told.partitions)
+
+    def config(self, kind, name, key):
+        entry = only(self.client.describe_configs([ConfigResource(kind, name)]))[key]
+        return f"{entry.value} {ConfigSource(entry.source).name}"
+
+    def alter(self, topic, config):
+        name, value = config.split("=")
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        return only(self.client.incremental_alter_configs([
+            ConfigResource("topic", topic, incremental_configs=[entry])]))
+
+    def partitions(self, name, count):
+        return only(self.client.create_partitions([NewPartitions(name, int(count))]))
+
+    def offsets(self, topic):
+        partition = TopicPartition(topic, 0)
+        ends = [only(self.client.list_offsets({partition: spec}))
+                for spec in (OffsetSpec.earliest(), OffsetSpec.latest())]
+        return " ".join(str(e.offset) for e in ends)
+
+    def trim(self, topic, offset):
+        return str(only(self.client.delete_records([TopicPartition(topic, 0, int(offset))])).low_watermark)
+
+    def delete(self, name):
+        return only(self.client.delete_topics([name]))
+
+
+def only(futures):
+    """The result of the one future there is."""
+    (future,) = futures.values()
+    return future.result()
+
+
+def admin(bootstrap):
+    """Does what each line asks for, and prints the answer or Kafka's error code."""
+    client = Admin(bootstrap)
+    for line in sys.stdin:
+        word, *args = line.split()
+        try:
+            result = getattr(client, word)(*args) or "ok"
+        except KafkaException as e:
+            result = f"error {e.args[0].code()}"
+        print(json.dumps({"result": result}), flush=True)
+
+
+if __name__ == "__main__":
+    {"produce": produce, "consume": consume, "admin": admin}[sys.argv[1]](*sys.argv[2:])

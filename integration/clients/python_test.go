@@ -1,0 +1,50 @@
+package clients_test
+
+import (
+	"hash/crc32"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// requirements are the packages of the Python clients, with all that they need.
+const requirements = `
+aiokafka==0.14.0
+async-timeout==5.0.1
+confluent-kafka==2.16.1
+kafka-python==3.0.12
+packaging==26.3
+typing_extensions==4.16.0
+`
+
+func TestConfluentPython(t *testing.T) {
+	t.Parallel()
+	client := python(t, "confluent.py")
+	t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
+	t.Run("admin", func(t *testing.T) { admin(t, client) })
+}
+
+// python is a program with the Python clients: confluent-kafka (librdkafka), kafka-python, aiokafka.
+func python(t *testing.T, program string) client {
+	t.Helper()
+	need(t, "python3")
+	if exec.CommandContext(t.Context(), "python3", "-m", "pip", "--version").Run() != nil {
+		unavailable(t, "python3 has no pip")
+	}
+	// Packages with compiled parts are for one version of Python.
+	version := output(t, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+	sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(requirements))), 16)
+	dir := installed(t, "python"+version+"-"+sum, func(dir string) {
+		list := filepath.Join(t.TempDir(), "requirements.txt")
+		write(t, list, strings.TrimSpace(requirements))
+		output(t, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+			"--only-binary", ":all:", "--target", dir, "--requirement", list)
+	})
+	return client{
+		command:  []string{"python3", filepath.Join("programs", program)},
+		env:      []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"},
+		consumes: true,
+	}
+}
