@@ -1,0 +1,265 @@
+package log
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// sampleFile is a file with some of everything, as Crash or Close leaves it.
+func sampleFile(t testing.TB, entries int, down func(*DB) error) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sample.db")
+	d, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range int32(3) {
+		p := testPartition(t, d, n)
+		for i := range entries {
+			o := BatchOptions{ProducerID: 5, BaseSequence: int32(i), Transactional: true}
+			e := Entry{Index: uint64(i + 1), Term: uint64(1 + i/10), Data: batchOf(t, 1, o)}
+			if i == entries/2 {
+				e.Data = batchOf(t, 200, o)
+			}
+			if err := p.Append([]Entry{e}, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n == 1 {
+			if err := errors.Join(d.Sync(), p.TruncateFrom(uint64(entries-3)), p.RaiseLogStart(4)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(d.Delete(PartitionID{Topic: TopicID{1, 2, 3}, Partition: 2}), d.SetValue("a", []byte("b"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := down(d); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// useAll opens the file and does all that a broker does with it. Errors are
+// fine; a panic, a fault or a hang is not.
+func useAll(t testing.TB, path string) {
+	t.Helper()
+	d, err := Open(path, Options{CacheBytes: 1})
+	if err != nil {
+		return
+	}
+	for _, id := range d.Partitions() {
+		p, err := d.Partition(id)
+		if err != nil {
+			continue
+		}
+		first, last := p.FirstIndex(), p.LastIndex()
+		for i := first; i <= last && i < first+100; i++ {
+			_, _ = p.Entry(i)
+		}
+		start, end := p.LogStartOffset(), p.LogEndOffset()
+		_, _ = p.Read(start, end, 1<<20, true)
+		_, _ = p.Read(start+(end-start)/2, end, 1<<20, true)
+		_, _, _ = p.OffsetForTimestamp(1001)
+		_, _, _ = p.MaxTimestamp()
+		_, _ = p.ResetState()
+		_, _ = p.Retain(Retention{Now: time.UnixMilli(1 << 40), Ms: 10, Bytes: 1000, SegmentBytes: 500, Bound: end})
+		_, _ = p.Compact(Compaction{Now: time.UnixMilli(1 << 40), SegmentBytes: 500, Bound: end})
+		_ = p.Append([]Entry{{Index: last + 1, Term: p.Term(), Data: batchOf(t, 1, BatchOptions{})}}, true)
+		_ = p.TruncateFrom(last - 2)
+		_ = p.RaiseLogStart(start + 1)
+	}
+	_, _ = d.Value("a")
+	_ = d.Sync()
+	_ = d.PowerOff()
+}
+
+// withTimeout runs fn, and ends the process with all stacks when it hangs.
+func withTimeout(t testing.TB, what string, fn func()) {
+	t.Helper()
+	timer := time.AfterFunc(20*time.Second, func() { panic("hangs: " + what) })
+	defer timer.Stop()
+	fn()
+}
+
+// TestDamagedFiles changes bytes and cuts files at random.
+func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(seedOf(t), 0))
+	for _, down := range []func(*DB) error{(*DB).Crash, (*DB).Close, dieOf} {
+		sample := sampleFile(t, 60, down)
+		dir := t.TempDir()
+		for range 150 {
+			b := bytes.Clone(sample)
+			switch r.IntN(4) {
+			case 0:
+				b = b[:r.IntN(len(b))]
+			case 1: // a page of noise
+				at := r.IntN(len(b)/4096) * 4096
+				for i := at; i < at+4096; i++ {
+					b[i] = byte(r.Uint32())
+				}
+			case 2: // one page in the place of another
+				from, to := r.IntN(len(b)/4096)*4096, r.IntN(len(b)/4096)*4096
+				copy(b[to:to+4096], b[from:from+4096])
+			default:
+				for range 1 + r.IntN(4) {
+					b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+				}
+			}
+			path := filepath.Join(dir, "x.db")
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			withTimeout(t, "a damaged file", func() { useAll(t, path) })
+		}
+	}
+}
+
+// dieOf closes the file as the death of the process does: the freelist is not
+// written.
+func dieOf(d *DB) error {
+	return d.w.shut(false, func() { _ = d.bolt.Close() })
+}
+
+func TestFileErrors(t *testing.T) {
+	t.Parallel()
+	sample := sampleFile(t, 10, (*DB).Close)
+	dir := t.TempDir()
+	open := func(t *testing.T, name string, b []byte) error {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(path, Options{})
+		if err == nil {
+			_ = d.Crash()
+		}
+		return err
+	}
+	if err := open(t, "cut", sample[:len(sample)/2]); !errors.Is(err, ErrCorruptFile) {
+		t.Errorf("a cut file: %v", err)
+	}
+	if err := open(t, "noise", bytes.Repeat([]byte("noise"), 10000)); !errors.Is(err, ErrCorruptFile) {
+		t.Errorf("noise: %v", err)
+	}
+	if err := open(t, "short", []byte("x")); !errors.Is(err, ErrCorruptFile) {
+		t.Errorf("one byte: %v", err)
+	}
+	if err := open(t, "empty", nil); err != nil {
+		t.Errorf("an empty file: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	for _, set := range []func(*bolt.Tx) error{
+		func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("something")); return err },
+		func(tx *bolt.Tx) error {
+			m, err := tx.CreateBucket([]byte(bucketMeta))
+			return errors.Join(err, m.Put([]byte(keyFormat), []byte{2}))
+		},
+	} {
+		_ = os.Remove(other)
+		b, err := bolt.Open(other, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(b.Update(set), b.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(other, Options{}); !errors.Is(err, ErrFormat) {
+			t.Errorf("a file of something else: %v", err)
+		}
+	}
+}
+
+func TestFileInUse(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	d, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, err := Open(path, Options{}); !errors.Is(err, ErrInUse) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v to find out", took)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err = Open(path, Options{})
+	if err != nil {
+		t.Fatalf("closed: %v", err)
+	}
+	_ = d.Crash()
+}
+
+// FuzzOpenDamaged lets the fuzzer choose what is written where in the file.
+func FuzzOpenDamaged(f *testing.F) {
+	samples := [][]byte{sampleFile(f, 12, (*DB).Close), sampleFile(f, 12, dieOf)}
+	f.Add(uint8(0), []byte{0, 0, 0, 16, 1, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(uint8(1), []byte{0, 0, 16, 8, 1, 0, 0, 0, 2, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, which uint8, edits []byte) {
+		b := bytes.Clone(samples[int(which)%len(samples)])
+		for ; len(edits) >= 12; edits = edits[12:] {
+			at := int(binary.BigEndian.Uint32(edits)) % (len(b) - 8)
+			copy(b[at:], edits[4:12])
+		}
+		path := filepath.Join(t.TempDir(), "x.db")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		withTimeout(t, "a damaged file", func() { useAll(t, path) })
+	})
+}
+
+// FuzzBatch parses, validates and decodes anything.
+func FuzzBatch(f *testing.F) {
+	for _, c := range allCodecs() {
+		f.Add(franzBatch(f, someRecords(5), c, nil), uint8(0))
+		f.Add(franzBatch(f, someRecords(5), c, nil), uint8(7))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, flags uint8) {
+		withTimeout(t, "a batch", func() { fuzzBatch(t, raw, flags) })
+	})
+}
+
+func fuzzBatch(t *testing.T, raw []byte, flags uint8) {
+	b, err := SplitProduced(raw)
+	if err != nil {
+		return
+	}
+	if flags&1 != 0 && len(b.Raw) >= batchRecordsAt {
+		sign(b.Raw) // so that what lies behind the CRC is reached
+		b = readBatch(b.Raw)
+	}
+	r := plainRules()
+	r.Compacted, r.LogAppendTime = flags&2 != 0, flags&4 != 0
+	r.Recompress, r.Codec = flags&8 != 0, Codec(flags>>4)%5
+	stored, err := Validate(b, r)
+	if err != nil {
+		return
+	}
+	again, rest, err := ParseBatch(stored.Raw)
+	if err != nil || len(rest) > 0 || !again.ValidCRC() {
+		t.Fatalf("what was accepted does not parse: %v", err)
+	}
+	records, err := Records(again, 1<<24)
+	if err == nil && len(records) != int(again.NumRecords) {
+		t.Fatalf("%d records of %d", len(records), again.NumRecords)
+	}
+}
