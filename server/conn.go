@@ -48,6 +48,9 @@ type conn struct {
 	ctx    context.Context // The connection's own life.
 	cancel context.CancelFunc
 	mu     sync.Mutex
+	// busy is set while a request is under way, draining when the connection is to
+	// end after it. Both are guarded by mu.
+	busy, draining bool
 	// watching is closed when the watcher has ended; nil without one. Guarded by
 	// mu: a handler may have goroutines of its own.
 	watching chan struct{}
@@ -93,12 +96,41 @@ func (c *conn) serve() {
 			c.logEnd(err)
 			return
 		}
+		c.begin()
 		err = c.answer(frame)
 		c.b.budget.Release(len(frame))
 		if err != nil {
 			c.logEnd(err)
 			return
 		}
+		if c.done() {
+			return
+		}
+	}
+}
+
+func (c *conn) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+}
+
+// done notes that a request was answered; true when it was the last.
+func (c *conn) done() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	return c.draining
+}
+
+// drain closes the connection once it has answered what is under way.
+func (c *conn) drain() {
+	c.mu.Lock()
+	c.draining = true
+	busy := c.busy
+	c.mu.Unlock()
+	if !busy {
+		c.end()
 	}
 }
 

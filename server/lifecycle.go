@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/replication/fabric"
 )
 
@@ -14,6 +16,14 @@ const (
 	endCrash endKind = iota
 	endPowerOff
 	endShutdown
+)
+
+// drainWithin is how long requests that are under way may take when the broker
+// has been shut down in order, and noticeWithin how long it may take to hear
+// where its leaderships have gone.
+const (
+	drainWithin  = 100 * time.Millisecond
+	noticeWithin = time.Second
 )
 
 // shutdown ends the broker in order (BrokerServer.shutdown). It ends also when
@@ -30,6 +40,36 @@ func (b *broker) shutdown(ctx context.Context) error {
 		return fmt.Errorf("server: broker %d: leaderships were not moved: %w", b.config.ID, moved)
 	}
 	return nil
+}
+
+// awaitNoLeadership returns when this broker's own metadata says that it leads
+// nothing: what waits has been told then.
+func (b *broker) awaitNoLeadership(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, noticeWithin)
+	defer cancel()
+	for {
+		change := b.images.next()
+		m := b.images.current()
+		if m == nil || !leadsAny(m, b.config.ID) {
+			return
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func leadsAny(m *election.Image, broker int32) bool {
+	for _, t := range m.Topics {
+		for _, p := range t.Partitions {
+			if p.Leader == broker {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // end ends the broker, once. It returns when all goroutines have ended.
@@ -50,7 +90,7 @@ func (b *broker) endOnce(kind endKind) error {
 	// Connections first: no answer is to leave that the file does not keep.
 	_ = b.listener.Close()
 	if kind == endShutdown {
-		b.conns.finish()
+		b.conns.finish(drainWithin)
 	} else {
 		b.conns.abort()
 	}

@@ -136,6 +136,7 @@ type connections struct {
 	open    map[*conn]struct{}
 	from    map[string]int // how many there are by the client's host
 	closed  bool
+	empty   chan struct{} // finish waits for it
 }
 
 // allow sets how many connections there may be.
@@ -163,6 +164,10 @@ func (s *connections) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, c)
+	if len(s.open) == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
 	if s.from[c.host]--; s.from[c.host] == 0 {
 		delete(s.from, c.host)
 	}
@@ -193,9 +198,27 @@ func (s *connections) abort() {
 	}
 }
 
-// finish closes every connection, and no other is served.
-func (s *connections) finish() {
+// finish closes every connection once its request is answered, or after some
+// time, and no other is served.
+func (s *connections) finish(within time.Duration) {
 	for _, c := range s.list(true) {
-		c.end()
+		c.drain()
+	}
+	s.mu.Lock()
+	empty := make(chan struct{})
+	if len(s.open) == 0 {
+		close(empty)
+	} else {
+		s.empty = empty
+	}
+	s.mu.Unlock()
+	t := time.NewTimer(within)
+	defer t.Stop()
+	select {
+	case <-empty:
+	case <-t.C:
+		for _, c := range s.list(true) {
+			c.end()
+		}
 	}
 }
