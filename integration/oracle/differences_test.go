@@ -62,5 +62,8 @@ func differences() []difference {
 		{"idempotence", "negative sequence", "OUT_OF_ORDER_SEQUENCE_NUMBER", "INVALID_RECORD", "the batch is checked before the producer's state (LogValidator)"},
 		{"idempotence", "the fifth last again", "NONE, base offset 4, log start -1", "NONE, base offset 4, log start 0", start},
 		{"leader epochs", "end of -1", "NONE, epoch -1, offset 0", "NONE, epoch -1, offset -1", "an unknown epoch ends nowhere"},
+		{"cluster", "cluster, asked for controllers", "NONE", "MISMATCHED_ENDPOINT_TYPE", "controllers are not to be found on a broker's listener"},
+		{"cluster", "elect a leader of looked-at, kind 0", "NONE", "ELECTION_NOT_NEEDED", "the preferred leader leads"},
+		{"cluster", "elect a leader of looked-at, kind 1", "NONE", "ELECTION_NOT_NEEDED", "there is a leader"},
 	}
 }
