@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,9 +221,15 @@ func restart(t *testing.T, end func(*election.Controller) error) {
 	b := c.brokers[1]
 	c.createTopic(b, "orders", 2, 1, map[string]string{"retention.ms": "5"})
 	// More than a snapshot's worth of commands, and time for snapshots.
-	for range 3000 {
-		do[election.ProducerIDBlock](c, b, &election.AllocateProducerIDs{Broker: 1, Epoch: b.Epoch()})
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			for range 30 {
+				do[election.ProducerIDBlock](c, b, &election.AllocateProducerIDs{Broker: 1, Epoch: b.Epoch()})
+			}
+		})
 	}
+	wg.Wait()
 	<-time.After(5 * time.Minute)
 	before := b.Image()
 	if err := end(c.controllers[1]); err != nil {

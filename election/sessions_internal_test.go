@@ -78,8 +78,8 @@ func TestLateTimer(t *testing.T) {
 		}
 	}
 	const ms = time.Millisecond
-	for phase := 10 * ms; phase <= 200*ms; phase += 19 * ms {
-		for begins := 700 * ms; begins < 1300*ms; begins += 23 * ms {
+	for phase := 10 * ms; phase <= 200*ms; phase += 38 * ms {
+		for begins := 700 * ms; begins < 1300*ms; begins += 47 * ms {
 			for stall := 0 * ms; stall < 2500*ms; stall += 17 * ms {
 				stalled(phase, begins, stall)
 			}
