@@ -2,6 +2,7 @@ package election_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -220,17 +221,7 @@ func restart(t *testing.T, end func(*election.Controller) error) {
 	c.startBrokers(1)
 	b := c.brokers[1]
 	c.createTopic(b, "orders", 2, 1, map[string]string{"retention.ms": "5"})
-	// More than a snapshot's worth of commands, and time for snapshots.
-	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() {
-			for range 30 {
-				do[election.ProducerIDBlock](c, b, &election.AllocateProducerIDs{Broker: 1, Epoch: b.Epoch()})
-			}
-		})
-	}
-	wg.Wait()
-	<-time.After(5 * time.Minute)
+	c.outgrowLog(b)
 	before := b.Image()
 	if err := end(c.controllers[1]); err != nil {
 		t.Fatal(err)
@@ -253,6 +244,79 @@ func restart(t *testing.T, end func(*election.Controller) error) {
 	if !reflect.DeepEqual(&after, before) {
 		t.Errorf("before the restart:\n%+v%s\nafter it:\n%+v%s", before, describe(before), m, describe(m))
 	}
+}
+
+// outgrowLog runs more than a snapshot's worth of commands, and gives time for
+// snapshots.
+func (c *cluster) outgrowLog(b *broker) {
+	c.t.Helper()
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			for range 30 {
+				do[election.ProducerIDBlock](c, b, &election.AllocateProducerIDs{Broker: b.id, Epoch: b.Epoch()})
+			}
+		})
+	}
+	wg.Wait()
+	<-time.After(5 * time.Minute)
+}
+
+// TestCatchUpBySnapshot is a controller that was away for longer than the log
+// goes back; with its file, and without.
+func TestCatchUpBySnapshot(t *testing.T) {
+	t.Parallel()
+	for _, wipe := range []bool{false, true} {
+		t.Run(fmt.Sprint("wiped ", wipe), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { catchUp(t, wipe) })
+		})
+	}
+}
+
+func catchUp(t *testing.T, wipe bool) {
+	c := newCluster(t, kafka(), 1, 2, 3).run()
+	defer c.stop()
+	c.startBrokers(1)
+	c.createTopic(c.brokers[1], "orders", 3, 1, nil)
+	away := int32(3)
+	if c.activeController() == away {
+		away = 2
+	}
+	c.crashController(away)
+	c.outgrowLog(c.brokers[1])
+	if wipe {
+		if err := os.Remove(c.path(away)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.startController(away)
+	active := c.controllers[c.activeController()].Image()
+	c.caughtUp(away, active.Index)
+	if got := c.controllers[away].Image(); !reflect.DeepEqual(got, active) {
+		t.Errorf("got %s\nwant %s", describe(got), describe(active))
+	}
+	// It has what brokers do not see, too: it leads, or helps one to lead that
+	// has it from before.
+	for id := range c.controllers {
+		if id != away {
+			c.crashController(id)
+		}
+	}
+	c.startController(1 + away%3)
+	block := do[election.ProducerIDBlock](c, c.brokers[1], &election.AllocateProducerIDs{Broker: 1, Epoch: c.brokers[1].Epoch()})
+	if block.First != 3_000_000 {
+		t.Errorf("producer ids start at %d", block.First)
+	}
+}
+
+// crashController crashes one.
+func (c *cluster) crashController(id int32) {
+	c.t.Helper()
+	if err := c.controllers[id].Crash(); err != nil {
+		c.t.Fatal(err)
+	}
+	delete(c.controllers, id)
 }
 
 func TestFileErrors(t *testing.T) {
