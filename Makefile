@@ -6,6 +6,7 @@ GOVULNCHECK   ?= $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.6.0
 FUZZTIME      ?= 30s
 STRESS        ?= 20
 BENCHTIME     ?= 1s
+TARGET        ?= minikafka
 
 .DEFAULT_GOAL := help
 .PHONY: help check test race stress fuzz integration bench lint fmt vuln conformance reference
@@ -35,11 +36,12 @@ fuzz: ## Every fuzz target for FUZZTIME each
 integration: ## Other people's clients against minikafka (a module of its own)
 	cd integration && $(GO) test ./...
 
-conformance: ## The rows of the conformance table, at the wire, against minikafka and kfake
-	cd integration && $(GO) test ./conformance/... && $(GO) test ./conformance -target=kfake
+conformance: ## What a Kafka cluster does, row by row, on TARGET: minikafka, reference, kfake, or addresses
+	cd integration && $(GO) test -count=1 -timeout 60m ./conformance -target=$(TARGET)
 
-reference: ## The same rows against a real Apache Kafka (downloads it, needs Java)
-	cd integration && MINIKAFKA_TARGET=reference $(GO) test -p 1 -timeout 60m ./reference/... ./conformance/...
+reference: ## The same rows against a real Apache Kafka (fetches it; needs Java 17 and Maven)
+	cd integration && $(GO) test -count=1 -timeout 60m ./reference
+	cd integration && $(GO) test -count=1 -timeout 60m ./conformance -target=reference
 
 bench: ## Benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
