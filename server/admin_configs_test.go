@@ -225,3 +225,32 @@ func TestLoggerLevels(t *testing.T) {
 		t.Errorf("after the deletion: %s", got)
 	}
 }
+
+func TestListConfigResources(t *testing.T) {
+	t.Parallel()
+	f := newAdminFake(noController)
+	f.image().NamedConfigs = map[election.NamedResource]map[string]string{
+		{Kind: 32, Name: "g"}: {"x": "1"}, {Kind: 16, Name: "s"}: {"x": "1"},
+	}
+	for _, c := range []struct {
+		version int16
+		types   []int8
+		want    string
+	}{
+		{0, nil, "0 16:s"},
+		{1, nil, "0 2:a 2:b 2:c 4:1 4:2 8:1 8:2 16:s 32:g"},
+		{1, []int8{32, 2, 32}, "0 2:a 2:b 2:c 32:g"},
+		{1, []int8{32, 3}, "35"},
+	} {
+		req := kmsg.NewPtrListConfigResourcesRequest()
+		req.Version, req.ResourceTypes = c.version, c.types
+		resp := f.listConfigResources(req)
+		got := fmt.Sprint(resp.ErrorCode)
+		for _, r := range resp.ConfigResources {
+			got += fmt.Sprint(" ", r.Type, ":", r.Name)
+		}
+		if got != c.want {
+			t.Errorf("v%d %v: %s, want %s", c.version, c.types, got, c.want)
+		}
+	}
+}

@@ -66,6 +66,7 @@ func apis() []api {
 		serve(kmsg.DescribeCluster, 0, 2, describeCluster),
 		serve(kmsg.DescribeProducers, 0, 0, describeProducers),
 		serve(kmsg.UnregisterBroker, 0, 0, unregisterBroker),
+		serve(kmsg.ListConfigResources, 0, 1, listConfigResources),
 		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
 	}
 	slices.SortFunc(all, func(a, b api) int { return cmp.Compare(a.key, b.key) })
