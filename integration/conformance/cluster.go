@@ -62,9 +62,19 @@ type Holder interface {
 type Config struct {
 	// WithoutELR asks for eligible leader replicas (KIP-966) to be off.
 	WithoutELR bool
+	// Defaults asks for Apache Kafka's own defaults, timings included, without Properties.
+	Defaults bool
 }
 
-// Properties are the server properties that every target is started with. They make background work of minutes happen
+// properties are what the cluster is started with.
+func (c Config) properties() map[string]string {
+	if c.Defaults {
+		return nil
+	}
+	return Properties()
+}
+
+// Properties are the server properties that clusters are started with. They make background work of minutes happen
 // in a second, and nothing else differ from the defaults.
 func Properties() map[string]string {
 	return map[string]string{

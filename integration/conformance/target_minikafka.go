@@ -28,8 +28,11 @@ func minikafkaTarget() Target {
 
 func startMinikafka(_ context.Context, cfg Config) (Cluster, error) {
 	opts := []minikafka.Option{minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3")}
-	for name, value := range Properties() {
+	for name, value := range cfg.properties() {
 		opts = append(opts, minikafka.Config(name, value))
+	}
+	if cfg.Defaults {
+		opts = append(opts, minikafka.Timing(minikafka.KafkaTimings))
 	}
 	if cfg.WithoutELR {
 		opts = append(opts, minikafka.Feature("eligible.leader.replicas.version", 0))

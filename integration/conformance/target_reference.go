@@ -19,7 +19,7 @@ func referenceTarget() Target {
 		Controllers: true,
 		Forwards:    true,
 		Start: func(ctx context.Context, cfg Config) (Cluster, error) {
-			c, err := reference.Start(ctx, reference.Config{WithoutELR: cfg.WithoutELR, Properties: Properties()})
+			c, err := reference.Start(ctx, reference.Config{WithoutELR: cfg.WithoutELR, Properties: cfg.properties()})
 			if err != nil {
 				return nil, err
 			}

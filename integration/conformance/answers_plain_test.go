@@ -1,0 +1,114 @@
+package conformance_test
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/minikafka/minikafka/integration/conformance"
+)
+
+// plain replaces what differs from run to run by a word that keeps what matters of it, such as whether it is there at all, and
+// sorts what Kafka answers in no particular order.
+func plain(field string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			if name != "UnknownTags" && name != "Version" {
+				out[name] = plain(name, value)
+			}
+		}
+		return nodeConfig(out)
+	case []any:
+		return plainList(field, v)
+	}
+	if word, ok := placeholder(field, text(v)); ok {
+		return word
+	}
+	return v
+}
+
+func plainList(field string, list []any) any {
+	if field == "TopicID" { // kmsg has it as an array of bytes.
+		if slices.ContainsFunc(list, func(b any) bool { return text(b) != "0" }) {
+			return "<id>"
+		}
+		return "none"
+	}
+	out := []any{}
+	for _, v := range list {
+		out = append(out, plain(field, v))
+	}
+	if len(out) > 0 {
+		if _, ok := out[0].(map[string]any); ok {
+			slices.SortFunc(out, func(a, b any) int { return strings.Compare(text(a), text(b)) })
+		}
+	}
+	return out
+}
+
+// placeholder returns the word for a field whose value differs from run to run. Values that say "none" stay.
+func placeholder(field, value string) (string, bool) {
+	switch value {
+	case "null", "-1", "0", `""`:
+		return "", false
+	}
+	switch field {
+	case "Host", "Port", "Dir", "ClusterID", "LogAppendTime", "SessionID", "FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes", "ErrorMessage", "Documentation", "LastTimestamp":
+		return "<" + field + ">", true
+	case "ControllerID":
+		return "<broker>", true
+	case "ProducerID":
+		return "<id>", value != fmt.Sprint(producerID)
+	}
+	return "", false
+}
+
+// nodeConfig replaces a config that says where a node is, or that the reference is started with to be small.
+func nodeConfig(m map[string]any) map[string]any {
+	name, _ := m["Name"].(string)
+	if _, ok := m["Value"]; !ok {
+		return m
+	}
+	switch name {
+	case "listeners", "advertised.listeners", "log.dirs", "log.dir", "controller.quorum.bootstrap.servers", "controller.quorum.voters", "metadata.log.dir",
+		"process.roles", "controller.listener.names", "listener.security.protocol.map", "inter.broker.listener.name", "log.cleaner.dedupe.buffer.size":
+		return map[string]any{"Name": name, "Value": "<node>"}
+	}
+	return m
+}
+
+// exception is a difference that is known.
+type exception struct {
+	target string // its name
+	call   string // patterns of path.Match
+	path   string
+	why    string
+}
+
+func exceptions() []exception {
+	const (
+		unserved  = "not served yet"
+		oversight = "to be mended"
+	)
+	return []exception{
+		{"minikafka", "ApiVersions v*", "ApiKeys/*", unserved},
+		{"minikafka", "DescribeLogDirs v5 *", "Dirs/0/*Bytes", oversight},
+		{"minikafka", "Fetch v* of an unknown *", "Topics/*/Partitions/*/AbortedTransactions", oversight},
+		{"minikafka", "DescribeConfigs v*", "Resources/*/ErrorMessage", oversight},
+		{"minikafka", "CreateTopics v*", "Topics/*/Configs/retention.ms/Source", oversight},
+		{"minikafka", "DeleteTopics v* that are unknown", "Topics/[01]", oversight},
+		{"minikafka", "DescribeProducers v0", "Topics/unknown/Partitions/0/ErrorMessage", oversight},
+	}
+}
+
+// tolerated returns the exception that a difference falls under, or -1.
+func tolerated(target conformance.Target, call, at string) int {
+	return slices.IndexFunc(exceptions(), func(e exception) bool {
+		inCall, _ := path.Match(e.call, call) // The patterns are well-formed.
+		inPath, _ := path.Match(e.path, at)
+		return e.target == target.Name && inCall && inPath
+	})
+}
