@@ -183,6 +183,10 @@ func (c *client) askSoon(msg any) (answer any, again bool, err error) {
 }
 
 func (c *client) do(ctx context.Context, cmd Command) (any, error) {
+	prepared, err := prepare(cmd)
+	if err != nil {
+		return nil, err
+	}
 	limit := c.cfg.Timing.ForwardTimeout
 	if limit <= 0 {
 		limit = time.Minute
@@ -190,7 +194,7 @@ func (c *client) do(ctx context.Context, cmd Command) (any, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		answer, again, err := c.ask(limited, &runCommand{cmd})
+		answer, again, err := c.ask(limited, &runCommand{prepared})
 		switch {
 		case again:
 		case err != nil && limited.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):

@@ -51,6 +51,12 @@ func TestElection(t *testing.T) {
 
 	// Unclean elections.
 	both("E10 unclean allowed", "allow-unclean true; isr 1; fence 1", "2 e1 p2 isr[2] recovering", nil)
+	both("E10 allowed for the cluster", "cluster-allow-unclean true; isr 1; fence 1", "2 e1 p2 isr[2] recovering", nil)
+	both("E10 allowed by static config", "static-allow-unclean TRUE; isr 1; fence 1", "2 e1 p2 isr[2] recovering", nil)
+	add("E10 the cluster's goes before the static one", "static-allow-unclean true; cluster-allow-unclean false; isr 1; fence 1",
+		"-1 e1 p2 isr[] elr[1] last[1]", "-1 e1 p2 isr[1]", nil)
+	add("E10 the topic's goes before the cluster's", "cluster-allow-unclean true; allow-unclean false; isr 1; fence 1",
+		"-1 e1 p2 isr[] elr[1] last[1]", "-1 e1 p2 isr[1]", nil)
 	both("E10 takes the first live one of the assignment", "allow-unclean true; isr 1; fence 2; fence 1", "3 e1 p2 isr[3] recovering", nil)
 	both("E10 not while a clean one lives", "allow-unclean true; fence 1", "2 e1 p1 isr[2 3]", nil)
 	both("E10 none alive", "allow-unclean true; fence 1 2 3", "-1 e3 p3 isr[3]", nil)

@@ -32,11 +32,7 @@ func (c *controller) handle(ctx context.Context, from fabric.Node, msg any) (any
 	case *awaitSettled:
 		return during(ctx, reign, func(ctx context.Context) (any, error) { return nil, c.awaitSettled(ctx, msg) })
 	case *runCommand:
-		cmd, err := prepare(msg.Command)
-		if err != nil {
-			return nil, err
-		}
-		return during(ctx, reign, func(ctx context.Context) (any, error) { return c.propose(ctx, cmd) })
+		return during(ctx, reign, func(ctx context.Context) (any, error) { return c.propose(ctx, msg.Command) })
 	}
 	return nil, fmt.Errorf("election: %v sent an unknown message %T", from, msg)
 }

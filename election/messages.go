@@ -33,7 +33,7 @@ type pullImage struct {
 }
 
 // runCommand is answered with the command's result.
-type runCommand struct{ Command Command }
+type runCommand struct{ Command applier }
 
 var (
 	// errNotActive says that the receiver is not the active controller.

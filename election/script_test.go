@@ -204,8 +204,11 @@ func (w *world) step(step string) error {
 	case "min", "allow-unclean":
 		name := map[string]string{"min": minISRConfig, "allow-unclean": uncleanConfig}[verb]
 		return w.alterConfig(ConfigResource{Topic: "t"}, name, rest)
-	case "cluster-min":
-		return w.alterConfig(ConfigResource{IsBroker: true, Broker: -1}, minISRConfig, rest)
+	case "cluster-min", "cluster-allow-unclean":
+		name := map[string]string{"cluster-min": minISRConfig, "cluster-allow-unclean": uncleanConfig}[verb]
+		return w.alterConfig(ConfigResource{IsBroker: true, Broker: -1}, name, rest)
+	case "static-allow-unclean":
+		w.must(&claim{Static: map[string]string{uncleanConfig: rest}})
 	case "elr":
 		up := FeatureUpdate{Name: elrFeature, Level: 1, UpgradeType: upgradeOnly}
 		if rest == "off" {

@@ -11,7 +11,9 @@ import (
 // (RCM.MAX_PARTITIONS_PER_BATCH).
 const maxPartitionsPerRequest = 10_000
 
-// createTopics is CreateTopics with the topic ids the proposer chose.
+// createTopics is CreateTopics with the topic ids the sender chose. They tell a
+// command that is sent again, since the controller died over it, from another
+// one: Kafka answers that the topic exists already.
 type createTopics struct {
 	CreateTopics
 	IDs []log.TopicID
@@ -42,7 +44,9 @@ func (c *createTopics) apply(e *edit) (any, error) {
 		}
 	}
 	for i := range results {
-		if results[i].Err == nil {
+		if t := e.TopicsByID[c.IDs[i]]; t != nil {
+			results[i] = e.created(t)
+		} else if results[i].Err == nil {
 			results[i] = e.createTopic(&c.Topics[i], c.IDs[i])
 		}
 	}
@@ -67,18 +71,23 @@ func (c *createTopics) partitions(e *edit) int {
 
 // createTopic creates one topic whose name and configs have been checked.
 func (e *edit) createTopic(n *NewTopic, id log.TopicID) CreateTopicResult {
-	r := CreateTopicResult{Name: n.Name}
 	partitions, err := e.newPartitions(n)
 	if err != nil {
-		r.Err = err
-		return r
+		return CreateTopicResult{Name: n.Name, Err: err}
 	}
 	t := &Topic{ID: id, Name: n.Name, Partitions: partitions, Configs: maps.Clone(n.Configs)}
 	e.setTopic(t)
 	e.ownPartitions[id] = true
-	r.ID, r.Configs, r.Index = id, t.Configs, e.Index
-	r.Partitions, r.ReplicationFactor = int32(len(partitions)), int16(len(partitions[0].Replicas))
-	return r
+	return e.created(t)
+}
+
+// created is the answer for a topic that is there. An image will carry it.
+func (e *edit) created(t *Topic) CreateTopicResult {
+	e.changed = true
+	return CreateTopicResult{
+		Name: t.Name, ID: t.ID, Configs: t.Configs, Index: e.Index,
+		Partitions: int32(len(t.Partitions)), ReplicationFactor: int16(len(t.Partitions[0].Replicas)),
+	}
 }
 
 // validateNew checks a new topic's name and configs.

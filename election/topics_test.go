@@ -125,6 +125,24 @@ func TestCreateTopicsInOneRequest(t *testing.T) {
 	}
 }
 
+// TestCreateTopicsSentAgain is a command that was sent to another controller,
+// after the first one had died over it.
+func TestCreateTopicsSentAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true, 1)
+	cmd := &createTopics{CreateTopics: CreateTopics{Topics: []NewTopic{auto("a", 2, 1)}}, IDs: []log.TopicID{{7}}}
+	first := w.must(cmd).([]CreateTopicResult)[0]
+	topic := w.image.Topics["a"]
+	again := w.must(cmd).([]CreateTopicResult)[0]
+	if again.Err != nil || again.ID != first.ID || again.Partitions != 2 || again.Index != w.image.Index || w.image.Topics["a"] != topic {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+	cmd.IDs = []log.TopicID{{8}}
+	if other := w.must(cmd).([]CreateTopicResult)[0]; !errors.Is(other.Err, ErrTopicExists) {
+		t.Errorf("another command: %+v", other)
+	}
+}
+
 // TestFirstState: fenced replicas are assigned, but start outside the ISR.
 func TestFirstState(t *testing.T) {
 	t.Parallel()
