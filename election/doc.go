@@ -46,5 +46,7 @@
 //     leader is forgotten when ELR is turned off.
 //   - A replica that its broker reports unusable is refused in an ISR until the
 //     broker registers again.
+//   - CreateTopics that is sent again because a controller died over it succeeds;
+//     Kafka answers that the topic exists.
 //   - Controllers' files are not synced with each append.
 package election
