@@ -19,15 +19,34 @@ packaging==26.3
 typing_extensions==4.16.0
 `
 
-func TestConfluentPython(t *testing.T) {
+func TestPython(t *testing.T) {
 	t.Parallel()
-	client := python(t, "confluent.py")
-	t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
-	t.Run("admin", func(t *testing.T) { admin(t, client) })
+	packages := pythonPackages(t)
+	for _, program := range []struct {
+		name  string
+		admin bool
+	}{
+		{name: "confluent", admin: true}, // confluent-kafka, which is librdkafka.
+		{name: "kafka_python"},
+		{name: "aio"}, // aiokafka.
+	} {
+		t.Run(program.name, func(t *testing.T) {
+			t.Parallel()
+			client := client{
+				command:  []string{"python3", filepath.Join("programs", program.name+".py")},
+				env:      []string{"PYTHONPATH=" + packages, "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"},
+				consumes: true,
+			}
+			t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
+			if program.admin {
+				t.Run("admin", func(t *testing.T) { admin(t, client) })
+			}
+		})
+	}
 }
 
-// python is a program with the Python clients: confluent-kafka (librdkafka), kafka-python, aiokafka.
-func python(t *testing.T, program string) client {
+// pythonPackages returns the folder of the Python clients.
+func pythonPackages(t *testing.T) string {
 	t.Helper()
 	need(t, "python3")
 	if exec.CommandContext(t.Context(), "python3", "-m", "pip", "--version").Run() != nil {
@@ -36,15 +55,10 @@ func python(t *testing.T, program string) client {
 	// Packages with compiled parts are for one version of Python.
 	version := output(t, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
 	sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(requirements))), 16)
-	dir := installed(t, "python"+version+"-"+sum, func(dir string) {
+	return installed(t, "python"+version+"-"+sum, func(dir string) {
 		list := filepath.Join(t.TempDir(), "requirements.txt")
 		write(t, list, strings.TrimSpace(requirements))
 		output(t, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
 			"--only-binary", ":all:", "--target", dir, "--requirement", list)
 	})
-	return client{
-		command:  []string{"python3", filepath.Join("programs", program)},
-		env:      []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"},
-		consumes: true,
-	}
 }
