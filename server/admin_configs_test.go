@@ -183,6 +183,17 @@ func TestIncrementalAlterConfigsMixed(t *testing.T) {
 	}
 }
 
+func TestIncrementalAlterConfigsValidateOnly(t *testing.T) {
+	t.Parallel()
+	f := newAdminFake(accept)
+	req := incremental(alterCase{kind: 2, name: "a", configs: many(set("retention.ms", "1"))})
+	req.ValidateOnly = true
+	f.incrementalAlterConfigs(t.Context(), req)
+	if !f.asked[0].(*election.AlterConfigs).ValidateOnly || len(f.settled) > 0 {
+		t.Errorf("asked %+v, waited for %v", f.asked[0], f.settled)
+	}
+}
+
 func TestAlterConfigsReplaces(t *testing.T) {
 	t.Parallel()
 	f := newAdminFake(accept)

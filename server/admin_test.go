@@ -326,8 +326,9 @@ func TestDescribeTopicPartitionsPages(t *testing.T) {
 	compare(t, "pages", pages, []string{"a012 b0 ", "b12 c01 ", "c2 "})
 
 	req.Cursor, req.ResponsePartitionLimit = nil, 3
-	if c := f.describeTopicPartitions(req).NextCursor; c == nil || c.Topic != "b" || c.Partition != 0 {
-		t.Errorf("a page that ends with a topic has the cursor %+v, want b 0", c)
+	page := f.describeTopicPartitions(req)
+	if c := page.NextCursor; c == nil || c.Topic != "b" || c.Partition != 0 || len(page.Topics) != 1 {
+		t.Errorf("a page that ends with a topic has the cursor %+v and %d topics, want b 0 and one", c, len(page.Topics))
 	}
 	p := f.describeTopicPartitions(req).Topics[0].Partitions[0]
 	if fmt.Sprint(p.LeaderID, p.LeaderEpoch, p.Replicas, p.ISR, p.EligibleLeaderReplicas, p.LastKnownELR, p.OfflineReplicas) !=
