@@ -16,6 +16,9 @@ func TestKafkaGo(t *testing.T) {
 	run(t, kafkaGo{})
 }
 
+// metadataTTL is how old kafka-go lets metadata become, and how long it waits for them.
+const metadataTTL = 500 * time.Millisecond
+
 // kafkaGo is github.com/segmentio/kafka-go. It has no idempotent producer, and refuses a record whose partition has no
 // leader, however often it is to try.
 type kafkaGo struct{}
@@ -32,7 +35,7 @@ func (kafkaGo) Code(err error) (int16, bool) {
 }
 
 func (kafkaGo) Producer(c scenario.ProducerConfig) (scenario.Producer, error) {
-	transport := &kafka.Transport{Dial: c.Dial, MetadataTTL: backoff}
+	transport := &kafka.Transport{Dial: c.Dial, MetadataTTL: metadataTTL}
 	w := &kafka.Writer{
 		Addr:            kafka.TCP(c.Addrs...),
 		Topic:           c.Topic,

@@ -64,7 +64,7 @@ func corruptBatches(t *testing.T, x *target) {
 }
 
 // bombSize is what a bomb unpacks to.
-const bombSize = 200 * mib
+const bombSize = 64 * mib
 
 // bombRecord is how a record of bombSize zeros begins.
 func bombRecord() []byte {

@@ -43,7 +43,7 @@ type target struct {
 // an error or the end of its connection, memory stays bounded, a bystander is
 // not disturbed, and in the end nothing is left.
 func TestHostileInput(t *testing.T) {
-	before := holds()
+	before := holds(t)
 	c, err := minikafka.New(minikafka.Brokers(3), minikafka.Topic(topic, 1), minikafka.Topic("target", 1))
 	if err != nil {
 		t.Fatal(err)
@@ -303,6 +303,7 @@ func blocks(req kmsg.Request) bool {
 	switch kmsg.Key(req.Key()) {
 	case kmsg.Produce, kmsg.Fetch, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.ShareFetch:
 		return true
+	default:
+		return false
 	}
-	return false
 }

@@ -2,6 +2,7 @@ package robust_test
 
 import (
 	"context"
+	"net"
 	"os"
 	"runtime"
 	"runtime/metrics"
@@ -27,7 +28,7 @@ func within(t *testing.T, what string, cond func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s; goroutines:\n%s", what, stacks())
+			t.Fatalf("waited in vain for %s; files:\n%s\ngoroutines:\n%s", what, strings.Join(files(), "\n"), stacks())
 		}
 	}
 }
@@ -41,25 +42,39 @@ func stacks() string {
 // base is what the process holds.
 type base struct{ goroutines, files int }
 
-func holds() base { return base{runtime.NumGoroutine(), openFiles()} }
+// holds tells what there is, with what the runtime opens once and for all.
+func holds(t *testing.T) base {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return base{runtime.NumGoroutine(), len(files())}
+}
 
 // waitBack waits until the process holds no more than it did.
 func (b base) waitBack(t *testing.T) {
 	t.Helper()
 	within(t, "the goroutines and files that there were before", func() bool {
-		now := holds()
-		return now.goroutines <= b.goroutines && now.files <= b.files
+		return runtime.NumGoroutine() <= b.goroutines && len(files()) <= b.files
 	})
 }
 
-// openFiles counts the files and sockets this process has open; 0 where the
-// system does not tell.
-func openFiles() int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
+// files are the files and sockets this process has open; none where the system
+// does not tell.
+func files() []string {
+	const dir = "/proc/self/fd/"
+	entries, _ := os.ReadDir(dir) // There is no such directory on other systems.
+	var names []string
+	for _, e := range entries {
+		if name, err := os.Readlink(dir + e.Name()); err == nil {
+			names = append(names, name)
+		}
 	}
-	return len(entries)
+	return names
 }
 
 // peak watches the heap and tells the highest that it was.

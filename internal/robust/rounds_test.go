@@ -14,7 +14,7 @@ import (
 // goroutines and files afterwards as before.
 func TestRounds(t *testing.T) {
 	round(t) // What is started once and for all is started here.
-	before := holds()
+	before := holds(t)
 	for range 6 {
 		round(t)
 		before.waitBack(t)
