@@ -95,6 +95,7 @@ func (c *cluster) wait(ctx context.Context, what string, cond func() bool) error
 		}
 		if !changed(ctx) {
 			if cond() {
+				c.logger.Error("a wait was over before its deadline, but nothing woke it", "what", what)
 				return nil
 			}
 			return fmt.Errorf("%w for %s; the cluster now:\n%v", ErrTimeout, what, c.status())
@@ -123,6 +124,9 @@ func (w *watch) changes() func(ctx context.Context) bool {
 		}
 		// The channel first: replicas that come later announce themselves by it.
 		sources = append(sources, life.Changed())
+		if ready := life.Ready(); !closed(ready) {
+			sources = append(sources, ready)
+		}
 		for _, r := range life.Manager().Replicas() {
 			seen[r] = true
 			if w.replicas[r] == nil {
