@@ -124,15 +124,19 @@ func TestValidateRefuses(t *testing.T) {
 		{what: "attribute bits 0x40 and 0x8000", batch: header(func(b *kmsg.RecordBatch) { b.Attributes |= 0x40 | -0x8000 })},
 		{what: "more records than there are", batch: header(func(b *kmsg.RecordBatch) { b.NumRecords, b.LastOffsetDelta = 3, 2 }), want: ErrInvalidRecord},
 		{what: "fewer records than there are", batch: header(func(b *kmsg.RecordBatch) { b.NumRecords, b.LastOffsetDelta = 1, 0 }), want: ErrInvalidRecord},
-		{what: "null keys", batch: records(5, func(i int, r *Record) {
-			if i != 2 {
-				r.Key = nil
-			}
-		}), rules: func(r *Rules) { r.Compacted = true }, want: ErrInvalidRecord, records: []int32{0, 1, 3, 4},
-			message: "due to 4 record errors in total, and only showing the first three errors at most: [RecordError(batchIndex=0, message='Compacted topic cannot accept message without key in topic partition t-0'), "},
+		{
+			what: "null keys", batch: records(5, func(i int, r *Record) {
+				if i != 2 {
+					r.Key = nil
+				}
+			}), rules: func(r *Rules) { r.Compacted = true }, want: ErrInvalidRecord, records: []int32{0, 1, 3, 4},
+			message: "due to 4 record errors in total, and only showing the first three errors at most: [RecordError(batchIndex=0, message='Compacted topic cannot accept message without key in topic partition t-0'), ",
+		},
 		{what: "empty keys are no null keys", batch: records(1, func(_ int, r *Record) { r.Key = []byte{} }), rules: func(r *Rules) { r.Compacted = true }},
-		{what: "too late", batch: records(2, func(i int, r *Record) { r.Timestamp = now + 3_600_000 + int64(i) }), want: ErrInvalidTimestamp, records: []int32{1},
-			message: "One or more records have been rejected due to invalid timestamp"},
+		{
+			what: "too late", batch: records(2, func(i int, r *Record) { r.Timestamp = now + 3_600_000 + int64(i) }), want: ErrInvalidTimestamp, records: []int32{1},
+			message: "One or more records have been rejected due to invalid timestamp",
+		},
 		{what: "too early", batch: records(2, func(i int, r *Record) { r.Timestamp = now - 10 - int64(i) }), rules: func(r *Rules) { r.TimestampBeforeMaxMs = 10 }, want: ErrInvalidTimestamp, records: []int32{1}},
 		{what: "no timestamp", batch: records(2, func(_ int, r *Record) { r.Timestamp = -1 }), rules: func(r *Rules) { r.TimestampBeforeMaxMs = 10 }},
 		{what: "timestamps win over null keys", batch: records(2, func(i int, r *Record) {
@@ -142,8 +146,10 @@ func TestValidateRefuses(t *testing.T) {
 				r.Timestamp = now * 2
 			}
 		}), rules: func(r *Rules) { r.Compacted = true }, want: ErrInvalidTimestamp, records: []int32{0, 1}},
-		{what: "claims log append time on such a topic", batch: header(func(b *kmsg.RecordBatch) { b.Attributes |= attrLogAppendTime }),
-			rules: func(r *Rules) { r.LogAppendTime = true }, want: ErrInvalidTimestamp, records: []int32{0, 1}},
+		{
+			what: "claims log append time on such a topic", batch: header(func(b *kmsg.RecordBatch) { b.Attributes |= attrLogAppendTime }),
+			rules: func(r *Rules) { r.LogAppendTime = true }, want: ErrInvalidTimestamp, records: []int32{0, 1},
+		},
 		{what: "claims log append time on a create time topic", batch: header(func(b *kmsg.RecordBatch) { b.Attributes |= attrLogAppendTime })},
 		{what: "larger than a segment", batch: header(nil), rules: func(r *Rules) { r.SegmentBytes = 10 }, want: ErrRecordListTooLarge},
 		{what: "timestamps go before segment size", batch: records(1, func(_ int, r *Record) { r.Timestamp = now * 2 }), rules: func(r *Rules) { r.SegmentBytes = 10 }, want: ErrInvalidTimestamp, records: []int32{0}},

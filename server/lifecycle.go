@@ -31,7 +31,9 @@ const (
 func (b *broker) shutdown(ctx context.Context) error {
 	var moved error
 	if b.static.ControlledShutdownEnable {
-		moved = b.election.ControlledShutdown(ctx)
+		if moved = b.election.ControlledShutdown(ctx); moved == nil {
+			b.awaitNoLeadership(ctx)
+		}
 	}
 	if err := b.end(endShutdown); err != nil {
 		return fmt.Errorf("server: broker %d: %w", b.config.ID, err)

@@ -243,7 +243,9 @@ func TestMetadata(t *testing.T) {
 	if len(byID.Topics) != 2 || *byID.Topics[0].Topic != "t" || byID.Topics[1].ErrorCode != 100 || byID.Topics[1].Topic != nil {
 		t.Errorf("by id: %+v", byID.Topics)
 	}
-	early := ask(11, func(q *kmsg.MetadataRequest) { q.Topics = []kmsg.MetadataRequestTopic{{TopicID: [16]byte{9}, Topic: new(string)}} })
+	early := ask(11, func(q *kmsg.MetadataRequest) {
+		q.Topics = []kmsg.MetadataRequestTopic{{TopicID: [16]byte{9}, Topic: new(string)}}
+	})
 	if early.Topics[0].ErrorCode != 42 {
 		t.Errorf("by id in v11: %+v", early.Topics)
 	}
