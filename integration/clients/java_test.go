@@ -10,8 +10,10 @@ import (
 const (
 	oldestJava   = 17
 	kafkaClients = "4.4.0"
-	slf4j        = "1.7.36"
-	copyJars     = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+	// The oldest that Kafka 4 serves (KIP-896).
+	oldKafkaClients = "2.1.0"
+	slf4j           = "1.7.36"
+	copyJars        = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 )
 
 func TestJava(t *testing.T) {
@@ -22,14 +24,23 @@ func TestJava(t *testing.T) {
 	if _, err := fmt.Sscanf(out, "javac %d", &version); err != nil || version < oldestJava {
 		unavailable(t, fmt.Sprintf("javac says it is %q; version %d or later is needed", out, oldestJava))
 	}
-	client := java(t, kafkaClients)
-	t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
-	t.Run("lost with acks=1", func(t *testing.T) { lost(t, client) })
-	t.Run("admin", func(t *testing.T) { admin(t, client) })
+	t.Run(kafkaClients, func(t *testing.T) {
+		t.Parallel()
+		client, administrator := java(t, kafkaClients, "Client"), java(t, kafkaClients, "Administrator")
+		t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
+		t.Run("lost with acks=1", func(t *testing.T) { lost(t, client) })
+		t.Run("admin", func(t *testing.T) { admin(t, administrator) })
+	})
+	t.Run(oldKafkaClients, func(t *testing.T) {
+		t.Parallel()
+		client := java(t, oldKafkaClients, "Client")
+		t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
+	})
 }
 
-// java is org.apache.kafka:kafka-clients.
-func java(t *testing.T, version string) client {
+// java is org.apache.kafka:kafka-clients, and one of the programs.
+func java(t *testing.T, version, program string) client {
+	t.Helper()
 	jars := installed(t, "kafka-clients-"+version, func(dir string) {
 		pom := filepath.Join(t.TempDir(), "pom.xml")
 		write(t, pom, project(version))
@@ -37,12 +48,12 @@ func java(t *testing.T, version string) client {
 	})
 	classes := t.TempDir()
 	path := filepath.Join(jars, "*")
-	output(t, "javac", "-d", classes, "-cp", path, filepath.Join("programs", "Client.java"), filepath.Join("programs", "Administrator.java"))
+	output(t, "javac", "-d", classes, "-cp", path, "-sourcepath", "programs", filepath.Join("programs", program+".java"))
 	return client{
 		// Short programs: starting fast is worth more than running fast.
 		command: []string{
 			"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
-			"-cp", classes + string(os.PathListSeparator) + path, "Client",
+			"-cp", classes + string(os.PathListSeparator) + path, program,
 		},
 		consumes: true,
 	}

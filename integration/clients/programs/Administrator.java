@@ -3,7 +3,6 @@ import java.io.InputStreamReader;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
@@ -18,16 +17,20 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.protocol.Errors;
 
-/** Does what each line asks for with the Admin client, and prints the answer or Kafka's error code. */
-class Administrator {
+/**
+ * The Java administrator as a program: admin BOOTSTRAP does what each line asks for, and prints the answer or Kafka's error
+ * code.
+ */
+public class Administrator {
     private final Admin admin;
 
     private Administrator(Admin admin) {
         this.admin = admin;
     }
 
-    static void run(Properties config) throws Exception {
-        try (var admin = Admin.create(config); var in = new BufferedReader(new InputStreamReader(System.in))) {
+    public static void main(String[] args) throws Exception {
+        try (var admin = Admin.create(Client.config(args[1]));
+                var in = new BufferedReader(new InputStreamReader(System.in))) {
             var administrator = new Administrator(admin);
             for (String line; (line = in.readLine()) != null; ) {
                 String result;

@@ -9,20 +9,24 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 
-/** The Java client as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or admin BOOTSTRAP. */
+/** The Java client as a program: produce BOOTSTRAP TOPIC ACKS, or consume BOOTSTRAP TOPIC. */
 public class Client {
     public static void main(String[] args) throws Exception {
-        Properties config = new Properties();
-        config.put("bootstrap.servers", args[1]);
-        config.put("reconnect.backoff.ms", "10");
-        config.put("reconnect.backoff.max.ms", "100");
-        config.put("retry.backoff.ms", "10");
+        Properties config = config(args[1]);
         switch (args[0]) {
             case "produce" -> produce(config, args[2], args[3]);
             case "consume" -> consume(config, args[2]);
-            case "admin" -> Administrator.run(config);
             default -> throw new IllegalArgumentException(args[0]);
         }
+    }
+
+    static Properties config(String bootstrap) {
+        Properties config = new Properties();
+        config.put("bootstrap.servers", bootstrap);
+        config.put("reconnect.backoff.ms", "10");
+        config.put("reconnect.backoff.max.ms", "100");
+        config.put("retry.backoff.ms", "10");
+        return config;
     }
 
     /** Sends KEY TAB VALUE of each line, and prints what became of each record. */
