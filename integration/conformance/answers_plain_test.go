@@ -82,10 +82,10 @@ func nodeConfig(m map[string]any) map[string]any {
 
 // exception is a difference that is known.
 type exception struct {
-	target string // its name
-	call   string // patterns of path.Match
-	path   string
-	why    string
+	software string
+	call     string // patterns of path.Match
+	path     string
+	why      string
 }
 
 func exceptions() []exception {
@@ -109,6 +109,6 @@ func tolerated(target conformance.Target, call, at string) int {
 	return slices.IndexFunc(exceptions(), func(e exception) bool {
 		inCall, _ := path.Match(e.call, call) // The patterns are well-formed.
 		inPath, _ := path.Match(e.path, at)
-		return e.target == target.Name && inCall && inPath
+		return e.software == target.Software && inCall && inPath
 	})
 }

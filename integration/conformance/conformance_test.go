@@ -20,7 +20,7 @@ import (
 //
 //nolint:gochecknoglobals // Flags are registered before the tests are.
 var (
-	targetFlag = flag.String("target", os.Getenv("MINIKAFKA_TARGET"), "what to run against: minikafka (the default), reference, kfake, or host:port,host:port of a running cluster")
+	targetFlag = flag.String("target", os.Getenv("MINIKAFKA_TARGET"), "what to run against: minikafka (the default), serve, reference, kfake, or host:port,host:port of a running cluster")
 	rowsFlag   = flag.String("rows", "", "run only these rows: ids, separated by commas")
 	updateFlag = flag.Bool("update", false, "write the results to testdata, and docs/CONFORMANCE.md")
 )

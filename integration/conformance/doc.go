@@ -5,6 +5,7 @@
 //
 //	go test ./conformance -target=reference            a real Apache Kafka (needs Java and Maven)
 //	go test ./conformance -target=minikafka            minikafka in this process
+//	go test ./conformance -target=serve                the minikafka command, broken through its verbs
 //	go test ./conformance -target=kfake                franz-go's in-memory fake
 //	go test ./conformance -target=host:port,host:port  a cluster that is running already; it needs three brokers
 //

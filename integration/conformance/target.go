@@ -13,7 +13,7 @@ import (
 
 // Targets returns the targets that have a name.
 func Targets() []Target {
-	return []Target{minikafkaTarget(), referenceTarget(), kfakeTarget()}
+	return []Target{minikafkaTarget(), serveTarget(), referenceTarget(), kfakeTarget()}
 }
 
 // FindTarget returns the target that -target names: one of Targets, or a list of addresses.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -15,6 +14,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/minikafka/minikafka/integration/reference/child"
 )
 
 // Cluster is a running Apache Kafka. Its methods may be called from several goroutines.
@@ -22,8 +23,8 @@ type Cluster struct {
 	cfg   Config
 	jars  string
 	nodes map[int32]*node
-	forks chan func() // run by the one thread that starts processes
-	temp  bool        // Close removes cfg.Dir
+	start *child.Starter
+	temp  bool // Close removes cfg.Dir
 	close sync.Once
 }
 
@@ -35,14 +36,13 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, jars: jars, nodes: map[int32]*node{}, forks: make(chan func())}
+	c := &Cluster{cfg: cfg, jars: jars, nodes: map[int32]*node{}, start: child.NewStarter()}
 	if cfg.Dir == "" {
 		if c.cfg.Dir, err = os.MkdirTemp("", "reference-"); err != nil {
 			return nil, fmt.Errorf("reference: %w", err)
 		}
 		c.temp = true
 	}
-	go c.forkThread()
 	if err := c.boot(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -110,7 +110,7 @@ func (c *Cluster) format(ctx context.Context) error {
 			var out strings.Builder
 			cmd := n.java(ctx, c.jars, nil, "kafka.tools.StorageTool", args...)
 			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := c.fork(cmd); err != nil {
+			if err := c.start.Start(cmd); err != nil {
 				return fmt.Errorf("reference: formatting node %d: %w", n.id, err)
 			}
 			if err := cmd.Wait(); err != nil {
@@ -160,7 +160,7 @@ func (c *Cluster) Start(id int32) error {
 	if err != nil {
 		return err
 	}
-	if err := n.start(c.jars, c.cfg.HeapMB, c.fork); err != nil {
+	if err := n.start(c.jars, c.cfg.HeapMB, c.start); err != nil {
 		return err
 	}
 	c.cfg.Logf("reference: started node %d on %s", id, n.addr)
@@ -229,28 +229,12 @@ func (c *Cluster) Close() error {
 			}
 			<-n.ended()
 		}
-		close(c.forks)
+		c.start.Close()
 		if c.temp {
 			err = errors.Join(err, os.RemoveAll(c.cfg.Dir))
 		}
 	})
 	return err
-}
-
-// forkThread starts processes, all from one thread that lives as long as the cluster: a child is killed when the thread that
-// started it ends, and Go ends threads as it likes.
-func (c *Cluster) forkThread() {
-	runtime.LockOSThread()
-	for f := range c.forks {
-		f()
-	}
-}
-
-// fork starts cmd on the forking thread.
-func (c *Cluster) fork(cmd *exec.Cmd) error {
-	done := make(chan error)
-	c.forks <- func() { done <- cmd.Start() }
-	return <-done
 }
 
 // freeAddrs finds n loopback addresses that nobody listens on. They lie below the range from which systems take the ports

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/minikafka/minikafka/integration/reference/child"
 )
 
 // Errors of the verbs.
@@ -43,13 +45,11 @@ func (n *node) java(ctx context.Context, jars string, flags []string, class stri
 	all := append([]string{}, flags...)
 	all = append(all, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=file:"+n.file("log4j2.properties"),
 		"-cp", filepath.Join(jars, "*"), class)
-	cmd := exec.CommandContext(ctx, "java", append(all, args...)...)
-	cmd.SysProcAttr = childAttr()
-	return cmd
+	return exec.CommandContext(ctx, "java", append(all, args...)...)
 }
 
-// start runs the node's server through start, which forks.
-func (n *node) start(jars string, heapMB int, fork func(*exec.Cmd) error) error {
+// start runs the node's server.
+func (n *node) start(jars string, heapMB int, starter *child.Starter) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.running() {
@@ -63,7 +63,7 @@ func (n *node) start(jars string, heapMB int, fork func(*exec.Cmd) error) error 
 	flags := []string{fmt.Sprintf("-Xmx%dm", heapMB), "-Xms64m", "-Dkafka.logs.dir=" + n.dir}
 	cmd := n.java(context.Background(), jars, flags, "kafka.Kafka", n.file("server.properties"))
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := fork(cmd); err != nil {
+	if err := starter.Start(cmd); err != nil {
 		return fmt.Errorf("reference: node %d: %w", n.id, err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}

@@ -2,14 +2,9 @@
 
 package reference
 
-import (
-	"os"
-	"syscall"
-)
+import "os"
 
 // canSignal says that processes can be paused.
 const canSignal = false
 
 func signals() (stop, pause, resume os.Signal) { return os.Kill, os.Kill, os.Kill }
-
-func childAttr() *syscall.SysProcAttr { return nil }

@@ -1,9 +1,0 @@
-package reference
-
-import "syscall"
-
-// childAttr puts a child into a process group of its own, so that Ctrl-C reaches the test alone, and has the kernel kill it when
-// the thread that started it ends: with the test process, whatever ends that.
-func childAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
