@@ -26,20 +26,20 @@ func TestDescribeConfigsResources(t *testing.T) {
 		name string
 		want string // code, message, and how many configs
 	}{
-		{2, "a", "0 37"},
-		{2, "nope", "3 0"},
+		{2, "a", "0  37"},
+		{2, "nope", "3  0"},
 		{2, "", "17 Topic name is invalid: the empty string is not allowed 0"},
-		{4, "1", "0 350"},
-		{4, "", "0 1"},
+		{4, "1", "0  350"},
+		{4, "", "0  1"},
 		{4, "2", "42 Unexpected broker id, expected 1 or empty string, but received 2 0"},
 		{4, "x", "42 Broker id must be an integer, but it is: x 0"},
 		{8, "", "42 Broker id must not be empty 0"},
-		{8, "1", "0 3"},
+		{8, "1", "0  3"},
 		{8, "2", "42 Unexpected broker id, expected 1 but received 2 0"},
-		{16, "s", "0 3"},
+		{16, "s", "0  3"},
 		{16, "", "42 Client metrics subscription name must not be empty 0"},
 		{32, "", "42 Group name must not be empty 0"},
-		{32, "g", "0 21"},
+		{32, "g", "0  21"},
 	} {
 		r := f.describeConfigs(describeRequest(c.kind, c.name)).Resources[0]
 		if got := fmt.Sprint(code(r.ErrorCode, r.ErrorMessage), " ", len(r.Configs)); got != c.want {

@@ -126,6 +126,7 @@ func TestCreateTopicsRequest(t *testing.T) {
 func TestCreateTopicsTellsConfigs(t *testing.T) {
 	t.Parallel()
 	f := newAdminFake(createAnswer)
+	f.image().BrokerConfigs = map[int32]map[string]string{1: {"log.segment.bytes": "1048577"}} // not the controller's
 	req := createRequest("new", "refused")
 	req.Topics[0].Configs = []kmsg.CreateTopicsRequestTopicConfig{{Name: "retention.ms", Value: kmsg.StringPtr("5")}}
 	resp := f.createTopics(t.Context(), req)
@@ -198,6 +199,7 @@ func TestDeleteTopicsRequest(t *testing.T) {
 	add("", 7)
 	add("", 0)
 	add("b", 2)
+	req.Topics = append(req.Topics, kmsg.DeleteTopicsRequestTopic{Topic: new(string)})
 	add("c", 0)
 	add("c", 0)
 	add("", 3)
@@ -218,6 +220,7 @@ func TestDeleteTopicsRequest(t *testing.T) {
 		"- 7 100 This server does not host this topic ID.",
 		"- 0 42 Neither topic name nor id were specified.",
 		"b 2 42 You may not specify both topic name and topic id.",
+		" 0 3 This server does not host this topic-partition.",
 		"c 0 42 Duplicate topic name.",
 		"- 3 42 Duplicate topic id.",
 	})

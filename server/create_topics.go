@@ -148,7 +148,10 @@ func (a *adminAPI) fillCreateTopicsAnswer(t *createTopicsAnswer, r *election.Cre
 	t.TopicID = r.ID
 	t.NumPartitions = r.Partitions
 	t.ReplicationFactor = r.ReplicationFactor
-	for _, c := range a.values().CreatedTopic(r.Configs) {
+	// Kafka's controller tells them: it does not look at this broker's own.
+	values := a.values()
+	values.Own = nil
+	for _, c := range values.CreatedTopic(r.Configs) {
 		entry := kmsg.NewCreateTopicsResponseTopicConfig()
 		entry.Name = c.Name
 		entry.Value = c.Value

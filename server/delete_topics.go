@@ -108,6 +108,8 @@ func deleteTopicRefs(req *kmsg.DeleteTopicsRequest) []deleteRef {
 			r.err = refuse(election.ErrInvalidRequest, "Neither topic name nor id were specified.")
 		case r.name != nil && !zero:
 			r.err = refuse(election.ErrInvalidRequest, "You may not specify both topic name and topic id.")
+		case r.name != nil && *r.name == "":
+			r.err = election.ErrUnknownTopicOrPartition // An empty name means an id to the controller.
 		case r.name != nil:
 			names[*r.name]++
 		default:

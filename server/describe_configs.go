@@ -34,11 +34,12 @@ func (a *adminAPI) describeConfigs(req *kmsg.DescribeConfigsRequest) *kmsg.Descr
 		r := &req.Resources[i]
 		answer := kmsg.NewDescribeConfigsResponseResource()
 		answer.ResourceType, answer.ResourceName = r.ResourceType, r.ResourceName
+		answer.ErrorMessage = kmsg.StringPtr("") // Kafka's default for this field.
 		entries, err := a.describeResource(r)
-		if err != nil {
-			e := toAPIError(err)
-			answer.ErrorCode, answer.ErrorMessage = e.code, e.message
+		if e := toAPIError(err); e.message != nil {
+			answer.ErrorMessage = e.message
 		}
+		answer.ErrorCode = errorCode(err)
 		for j := range entries {
 			if wanted(r.ConfigNames, entries[j].Name) {
 				answer.Configs = append(answer.Configs, configAnswer(req, &entries[j]))

@@ -97,9 +97,6 @@ func exceptions() []exception {
 		{"minikafka", "ApiVersions v*", "ApiKeys/*", unserved},
 		{"minikafka", "DescribeLogDirs v5 *", "Dirs/0/*Bytes", oversight},
 		{"minikafka", "Fetch v* of an unknown *", "Topics/*/Partitions/*/AbortedTransactions", oversight},
-		{"minikafka", "DescribeConfigs v*", "Resources/*/ErrorMessage", oversight},
-		{"minikafka", "CreateTopics v*", "Topics/*/Configs/retention.ms/Source", oversight},
-		{"minikafka", "DeleteTopics v* that are unknown", "Topics/[01]", oversight},
 		{"minikafka", "DescribeProducers v0", "Topics/unknown/Partitions/0/ErrorMessage", oversight},
 	}
 }
