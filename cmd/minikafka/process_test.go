@@ -68,10 +68,16 @@ func (p *place) run(args ...string) (code int, stdout, stderr string) {
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
+	stop := bounded(cmd)
+	defer stop()
 	_ = cmd.Wait() // the exit code tells
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// bounded has a process that takes too long print its goroutines and end, until
+// the function it returns is called.
+func bounded(cmd *exec.Cmd) (stop func() bool) {
+	return time.AfterFunc(patience, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) }).Stop
 }
 
 // must runs a command that has to succeed, and returns what it printed.
@@ -139,6 +145,8 @@ func (p *place) serve(args ...string) *served {
 		}
 		s.bootstrap = line
 	case <-time.After(patience):
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+		_ = s.cmd.Wait()
 		p.t.Fatalf("serve printed no bootstrap list:\n%s", s.stderr)
 	}
 	return s
@@ -151,8 +159,8 @@ func (s *served) signal(sig syscall.Signal) int {
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.place.t.Fatal(err)
 	}
-	timer := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
-	defer timer.Stop()
+	stop := bounded(s.cmd)
+	defer stop()
 	_ = s.cmd.Wait() // the exit code tells
 	return s.cmd.ProcessState.ExitCode()
 }
