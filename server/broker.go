@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/log"
@@ -50,6 +51,7 @@ type broker struct {
 	epoch   atomic.Int64
 	running sync.WaitGroup
 	ending  sync.Once
+	hung    sync.Once // see diskHangs
 
 	loggers  loggers
 	pauses   pauses
@@ -85,6 +87,9 @@ func newBroker(c Config) *broker {
 	}
 	if b.config.Network == nil {
 		b.config.Network = tcp{}
+	}
+	if b.config.Timing.HungDisk <= 0 {
+		b.config.Timing.HungDisk = max(b.config.Timing.Replication.LagTime, leastHungDisk)
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.epoch.Store(-1)
@@ -157,9 +162,27 @@ func (b *broker) beforeCommit(bytes int) error {
 		return err
 	}
 	if b.config.Disk != nil {
-		return b.config.Disk(bytes)
+		return b.config.Disk(b.ctx, bytes)
 	}
 	return nil
+}
+
+// leastHungDisk is the least time after which a disk counts as hung: a busy
+// machine is no hung disk.
+const leastHungDisk = 5 * time.Second
+
+// diskHangs tells the controller, once, that this broker's appends hang: raft
+// notices nothing of it, and heartbeats go on. Only a restart undoes it.
+func (b *broker) diskHangs() {
+	b.hung.Do(func() {
+		b.logger.Error("appends hang: other brokers are to lead", "for", b.config.Timing.HungDisk)
+		b.spawn(func() {
+			_, err := b.do(b.ctx, &election.ReportOffline{Broker: b.config.ID, BrokerEpoch: b.epoch.Load()})
+			if err != nil {
+				b.logger.Error("the controller was not told of hanging appends", "error", err)
+			}
+		})
+	})
 }
 
 // ErrWrongFile is returned by [Start] for a file of another broker or cluster.

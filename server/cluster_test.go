@@ -40,6 +40,8 @@ type cluster struct {
 	listen  map[int32]string
 	static  map[string]string
 	logger  *slog.Logger
+	disk    func(ctx context.Context, broker int32) error // of brokers that start
+	timing  server.Timing
 }
 
 func timing() server.Timing {
@@ -55,7 +57,7 @@ func timing() server.Timing {
 }
 
 // newCluster starts brokers 1 to n. static are configs of the brokers.
-func newCluster(t *testing.T, n int32, static map[string]string) *cluster {
+func newCluster(t *testing.T, n int32, static map[string]string, options ...func(*cluster)) *cluster {
 	t.Helper()
 	out := io.Discard
 	if os.Getenv("MINIKAFKA_LOG") != "" {
@@ -65,7 +67,11 @@ func newCluster(t *testing.T, n int32, static map[string]string) *cluster {
 		t: t, dir: t.TempDir(), fabric: fabric.New(), holds: replication.NewHolds(),
 		witness: replication.NewWitness(func(v string) { t.Error(v) }),
 		brokers: map[int32]*server.Broker{}, listen: map[int32]string{}, static: static,
+		timing: timing(),
 		logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, o := range options {
+		o(c)
 	}
 	c.startController()
 	t.Cleanup(func() {
@@ -119,10 +125,14 @@ func (c *cluster) start(id int32) *server.Broker {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
+	var disk func(context.Context, int) error
+	if c.disk != nil {
+		disk = func(ctx context.Context, _ int) error { return c.disk(ctx, id) }
+	}
 	b, err := server.Start(server.Config{
 		ID: id, Listen: listen, Fabric: c.fabric, Controllers: []int32{1}, Holds: c.holds, Witness: c.witness,
 		Path: filepath.Join(c.dir, "broker-"+strconv.Itoa(int(id))+".db"), ClusterID: clusterID,
-		Static: c.static, Timing: timing(), Logger: c.logger.With("broker", id),
+		Static: c.static, Timing: c.timing, Logger: c.logger.With("broker", id), Disk: disk,
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/replication"
@@ -32,9 +33,10 @@ type Config struct {
 	// Path is the broker's bbolt file.
 	Path string
 	// Disk, when set, is called before each write of the file with about how many
-	// bytes it has; it may wait, and an error fails the write: slow, full and
-	// broken disks are staged with it.
-	Disk      func(bytes int) error
+	// bytes it has. It may wait, and an error fails the write: slow, full, hung and
+	// broken disks are staged with it. It returns when ctx ends, as it does with
+	// the broker.
+	Disk      func(ctx context.Context, bytes int) error
 	ClusterID string
 	// Static are the broker's static configs, by Kafka's names.
 	Static map[string]string
@@ -46,6 +48,10 @@ type Config struct {
 type Timing struct {
 	Election    election.Timing
 	Replication replication.Timing
+	// HungDisk is how long an append may take before the broker tells the
+	// controller that it cannot write any more, and others lead instead. 0 means
+	// replica.lag.time.max.ms, and 5 s at least. Kafka waits for ever.
+	HungDisk time.Duration
 }
 
 // Broker is one running broker, from Start to Crash, PowerOff or Shutdown; a

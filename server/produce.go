@@ -263,15 +263,8 @@ func (p *producing) appendTo(part *producePart, nowMs int64) error {
 // wait waits for the appends as acks and timeout say (DelayedProduce). The error
 // is that the broker has ended.
 func (p *producing) wait() error {
-	ended := p.r.broker.ctx.Done()
-	for i := range p.parts {
-		if w := p.parts[i].pending; w != nil {
-			select {
-			case <-w.Stored():
-			case <-ended:
-				return replication.ErrStopped
-			}
-		}
+	if err := p.waitStored(); err != nil {
+		return err
 	}
 	if p.q.Acks == acksAll {
 		if err := p.waitCommitted(); err != nil {
@@ -285,6 +278,42 @@ func (p *producing) wait() error {
 		}
 		if errors.Is(part.err, replication.ErrStopped) {
 			return part.err
+		}
+	}
+	return nil
+}
+
+// waitStored waits until this broker has written all of it.
+func (p *producing) waitStored() error {
+	b := p.r.broker
+	var hang *time.Timer
+	for i := range p.parts {
+		w := p.parts[i].pending
+		if w == nil {
+			continue
+		}
+		select {
+		case <-w.Stored():
+			continue
+		default:
+		}
+		if hang == nil {
+			hang = time.NewTimer(b.config.Timing.HungDisk)
+			defer hang.Stop()
+		}
+		for stored := false; !stored; {
+			select {
+			case <-w.Stored():
+				stored = true
+			case <-hang.C:
+				if !b.pauses.gate.closed.Load() {
+					b.diskHangs()
+				} else if b.pauses.gate.pass(b.ctx) == nil {
+					hang.Reset(b.config.Timing.HungDisk) // a pause is no hung disk
+				}
+			case <-b.ctx.Done():
+				return replication.ErrStopped
+			}
 		}
 	}
 	return nil
