@@ -9,14 +9,14 @@ import (
 	"github.com/minikafka/minikafka/log"
 )
 
-// fetchRequest is a Fetch request of version 12 for one partition, without a
+// fetchRequest is a Fetch request of version 12 for partition 0, without a
 // session.
-func fetchRequest(topic string, partition int32, offset int64, maxWaitMs int32) *kmsg.FetchRequest {
+func fetchRequest(topic string, offset int64, maxWaitMs int32) *kmsg.FetchRequest {
 	q := kmsg.NewPtrFetchRequest()
 	q.Version, q.MaxWaitMillis, q.MinBytes, q.MaxBytes = 12, maxWaitMs, 1, 1<<20
 	q.SessionEpoch = -1
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = partition, offset, 1<<20
+	p.FetchOffset, p.PartitionMaxBytes = offset, 1<<20
 	q.Topics = append(q.Topics, kmsg.FetchRequestTopic{Topic: topic, Partitions: []kmsg.FetchRequestTopicPartition{p}})
 	return q
 }
@@ -53,22 +53,22 @@ func TestFetchWaits(t *testing.T) {
 	c.createTopic("t", 1, 1, nil)
 	conn := c.dial(1)
 	start := time.Now()
-	if p := conn.fetch(fetchRequest("t", 0, 0, 50)); p.ErrorCode != 0 || p.HighWatermark != 0 || len(p.RecordBatches) > 0 {
+	if p := conn.fetch(fetchRequest("t", 0, 50)); p.ErrorCode != 0 || p.HighWatermark != 0 || len(p.RecordBatches) > 0 {
 		t.Errorf("nothing there: %+v", p)
 	}
 	if d := time.Since(start); d < 50*time.Millisecond {
 		t.Errorf("answered after %v", d)
 	}
-	conn.send(fetchRequest("t", 0, 0, int32(waitLimit.Milliseconds())))
+	conn.send(fetchRequest("t", 0, int32(waitLimit.Milliseconds())))
 	if p := c.dial(1).produce(produceRequest("t", 0, 1, batch("a", "b"))); p.ErrorCode != 0 {
 		t.Fatal(p)
 	}
-	p := conn.receive(fetchRequest("t", 0, 0, 0)).(*kmsg.FetchResponse).Topics[0].Partitions[0]
+	p := conn.receive(fetchRequest("t", 0, 0)).(*kmsg.FetchResponse).Topics[0].Partitions[0]
 	if got := values(t, p.RecordBatches); len(got) != 2 || p.HighWatermark != 2 || p.LastStableOffset != 2 || p.LogStartOffset != 0 {
 		t.Errorf("%v, %+v", got, p)
 	}
 	// In the middle of a batch the whole of it is answered.
-	if p := conn.fetch(fetchRequest("t", 0, 1, 0)); len(values(t, p.RecordBatches)) != 2 {
+	if p := conn.fetch(fetchRequest("t", 1, 0)); len(values(t, p.RecordBatches)) != 2 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -89,7 +89,7 @@ func TestFetchErrors(t *testing.T) {
 		return c.brokers[follower].Manager().Replica(c.id("t", 0)).State().HighWatermark == 1
 	})
 	with := func(change func(q *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition)) *kmsg.FetchRequest {
-		q := fetchRequest("t", 0, 0, 10_000)
+		q := fetchRequest("t", 0, 10_000)
 		change(q, &q.Topics[0].Partitions[0])
 		return q
 	}
@@ -144,8 +144,8 @@ func TestFetchOfAnUnknownPartitionWaits(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil)
 	c.createTopic("t", 1, 1, nil)
-	q := fetchRequest("nope", 0, 0, 50)
-	known := fetchRequest("t", 0, 0, 0)
+	q := fetchRequest("nope", 0, 50)
+	known := fetchRequest("t", 0, 0)
 	q.Topics = append(q.Topics, known.Topics...)
 	start := time.Now()
 	resp := c.dial(1).ask(q).(*kmsg.FetchResponse)
@@ -163,8 +163,8 @@ func TestFetchEndsEarly(t *testing.T) {
 	c.inSync("moved", 0, 2)
 	gone, moved := c.dial(c.leader("gone", 0)), c.dial(c.leader("moved", 0))
 	longMs := int32(waitLimit.Milliseconds())
-	gone.send(fetchRequest("gone", 0, 0, longMs))
-	q := fetchRequest("moved", 0, 0, longMs)
+	gone.send(fetchRequest("gone", 0, longMs))
+	q := fetchRequest("moved", 0, longMs)
 	q.Topics[0].Partitions[0].CurrentLeaderEpoch = 0
 	moved.send(q)
 
@@ -203,7 +203,7 @@ func TestFetchLimits(t *testing.T) {
 	}
 	size := int32(len(batch("0123456789")))
 	both := func(maxBytes, partitionBytes int32) *kmsg.FetchRequest {
-		q := fetchRequest("t", 0, 0, 10_000)
+		q := fetchRequest("t", 0, 10_000)
 		q.MaxBytes = maxBytes
 		q.Topics[0].Partitions[0].PartitionMaxBytes = partitionBytes
 		second := q.Topics[0].Partitions[0]
@@ -236,7 +236,7 @@ func TestFetchSessionAtTheWire(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	c.createTopic("t", 1, 1, nil)
 	conn := c.dial(1)
-	q := fetchRequest("t", 0, 0, 0)
+	q := fetchRequest("t", 0, 0)
 	q.SessionEpoch = 0
 	resp := conn.ask(q).(*kmsg.FetchResponse)
 	if resp.SessionID == 0 || len(resp.Topics) != 1 {

@@ -190,14 +190,16 @@ func TestNoGoroutineIsLeft(t *testing.T) { //nolint:paralleltest // It counts go
 	c.createTopic("t", 5, 2, nil)
 	round := func(end func(*server.Broker)) {
 		conn := c.dial(2)
-		conn.send(fetchRequest("t", 0, 0, 60_000))
+		conn.send(fetchRequest("t", 0, 60_000))
 		end(c.brokers[2])
 		_ = conn.Close()
 		c.start(2)
 		c.ready(2)
+		for p := range int32(5) {
+			c.inSync("t", p, 2) // all replicas run
+		}
 	}
 	round((*server.Broker).Crash)
-	c.eventually("quiet", func() bool { return true })
 	before := settled(t, 0)
 	for range 10 {
 		round((*server.Broker).Crash)

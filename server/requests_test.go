@@ -10,13 +10,14 @@ import (
 	"github.com/minikafka/minikafka/log"
 )
 
-func (w *wire) listOffset(version int16, topic string, partition int32, timestamp int64) kmsg.ListOffsetsResponseTopicPartition {
+// listOffset asks for an offset of a partition of the topic t.
+func (w *wire) listOffset(version int16, partition int32, timestamp int64) kmsg.ListOffsetsResponseTopicPartition {
 	w.t.Helper()
 	q := kmsg.NewPtrListOffsetsRequest()
 	q.Version, q.ReplicaID = version, -1
 	p := kmsg.NewListOffsetsRequestTopicPartition()
 	p.Partition, p.Timestamp = partition, timestamp
-	q.Topics = append(q.Topics, kmsg.ListOffsetsRequestTopic{Topic: topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}})
+	q.Topics = append(q.Topics, kmsg.ListOffsetsRequestTopic{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}})
 	return w.ask(q).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
 }
 
@@ -37,10 +38,10 @@ func TestListOffsets(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", what, got, want)
 		}
 	}
-	check("latest of nothing", conn.listOffset(11, "t", 0, -1), answer{0, 0, -1, 0})
-	check("earliest of nothing", conn.listOffset(11, "t", 0, -2), answer{0, 0, -1, 0})
-	check("largest of nothing", conn.listOffset(11, "t", 0, -3), answer{0, -1, -1, -1})
-	check("a time of nothing", conn.listOffset(11, "t", 0, 5), answer{0, -1, -1, -1})
+	check("latest of nothing", conn.listOffset(11, 0, -1), answer{0, 0, -1, 0})
+	check("earliest of nothing", conn.listOffset(11, 0, -2), answer{0, 0, -1, 0})
+	check("largest of nothing", conn.listOffset(11, 0, -3), answer{0, -1, -1, -1})
+	check("a time of nothing", conn.listOffset(11, 0, 5), answer{0, -1, -1, -1})
 
 	now := time.Now().UnixMilli()
 	for _, at := range []int64{now, now + 20, now + 10} {
@@ -52,18 +53,18 @@ func TestListOffsets(t *testing.T) {
 			t.Fatal(p)
 		}
 	}
-	check("latest", conn.listOffset(11, "t", 0, -1), answer{0, 3, -1, 0})
-	check("largest", conn.listOffset(7, "t", 0, -3), answer{0, 1, now + 20, 0})
-	check("a time", conn.listOffset(4, "t", 0, now+1), answer{0, 1, now + 20, 0})
-	check("a time beyond all", conn.listOffset(4, "t", 0, now+21), answer{0, -1, -1, -1})
-	check("no epoch before v4", conn.listOffset(3, "t", 0, now), answer{0, 0, now, -1})
-	check("local", conn.listOffset(8, "t", 0, -4), answer{0, 0, -1, 0})
-	check("tiered", conn.listOffset(9, "t", 0, -5), answer{0, -1, -1, -1})
+	check("latest", conn.listOffset(11, 0, -1), answer{0, 3, -1, 0})
+	check("largest", conn.listOffset(7, 0, -3), answer{0, 1, now + 20, 0})
+	check("a time", conn.listOffset(4, 0, now+1), answer{0, 1, now + 20, 0})
+	check("a time beyond all", conn.listOffset(4, 0, now+21), answer{0, -1, -1, -1})
+	check("no epoch before v4", conn.listOffset(3, 0, now), answer{0, 0, now, -1})
+	check("local", conn.listOffset(8, 0, -4), answer{0, 0, -1, 0})
+	check("tiered", conn.listOffset(9, 0, -5), answer{0, -1, -1, -1})
 	for version, timestamp := range map[int16]int64{6: -3, 7: -4, 8: -5, 10: -6, 11: -7} {
-		check("too early a version", conn.listOffset(version, "t", 0, timestamp), answer{35, -1, -1, -1})
+		check("too early a version", conn.listOffset(version, 0, timestamp), answer{35, -1, -1, -1})
 	}
-	check("an unknown partition", conn.listOffset(11, "t", 1, -1), answer{3, -1, -1, -1})
-	check("another broker", c.dial(3-leader).listOffset(11, "t", 0, -1), answer{6, -1, -1, -1})
+	check("an unknown partition", conn.listOffset(11, 1, -1), answer{3, -1, -1, -1})
+	check("another broker", c.dial(3-leader).listOffset(11, 0, -1), answer{6, -1, -1, -1})
 
 	q := kmsg.NewPtrListOffsetsRequest()
 	q.Version, q.ReplicaID = 11, -1
@@ -147,7 +148,7 @@ func TestDeleteRecords(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
 	}
-	if p := conn.fetch(fetchRequest("t", 0, 0, 0)); p.ErrorCode != 1 {
+	if p := conn.fetch(fetchRequest("t", 0, 0)); p.ErrorCode != 1 {
 		t.Errorf("below the log start: %+v", p)
 	}
 }
