@@ -9,10 +9,10 @@ BENCHTIME     ?= 1s
 TARGET        ?= minikafka
 
 .DEFAULT_GOAL := help
-.PHONY: help check test race stress fuzz integration bench lint fmt vuln conformance reference
+.PHONY: help check test race stress fuzz integration bench bench-kafka lint fmt vuln conformance reference
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: lint test ## What to run before a commit: lint and test
 
@@ -43,7 +43,10 @@ reference: ## The same rows against a real Apache Kafka (fetches it; needs Java 
 	cd integration && $(GO) test -count=1 -timeout 60m ./reference
 	cd integration && $(GO) test -count=1 -timeout 60m ./conformance -target=reference
 
-bench: ## Benchmarks
+bench-kafka: ## Latency and throughput beside a real Apache Kafka too (needs Java 17 and Maven)
+	cd integration && MINIKAFKA_BENCH=1 $(GO) test -count=1 -v -timeout 20m -run TestBenchBesideKafka ./reference
+
+bench: ## Benchmarks, as ratios to kfake in the same run
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 lint: ## golangci-lint on both modules

@@ -21,6 +21,7 @@ func BenchmarkLatency(b *testing.B) {
 			p := serial(b, peer, rf, 2000)
 			o := serial(b, ours, rf, 2000)
 			report(b, "p50 acks=all", o, p, "µs")
+			beside(b, "p50 acks=all", o, "µs", func(t target) float64 { return serial(b, t, rf, 2000) })
 			for range b.N {
 			}
 		})

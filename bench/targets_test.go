@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,23 @@ func startMinikafka(b *testing.B, opts ...minikafka.Option) (target, *minikafka.
 		}
 	})
 	return target{"minikafka", c.Addrs()}, c
+}
+
+// kafka is a running Apache Kafka of three brokers to measure beside, if
+// MINIKAFKA_BENCH_KAFKA names its addresses; `make bench-kafka` starts one.
+func kafka() (target, bool) {
+	seeds := os.Getenv("MINIKAFKA_BENCH_KAFKA")
+	return target{"Apache-Kafka", strings.Split(seeds, ",")}, seeds != ""
+}
+
+// beside prints Apache Kafka's figure, if there is one, and the ratio to it.
+func beside(b *testing.B, what string, ours float64, unit string, measure func(target) float64) {
+	b.Helper()
+	if t, ok := kafka(); ok {
+		theirs := measure(t)
+		b.ReportMetric(ours/theirs, strings.ReplaceAll(what, " ", "-")+"_ratio-to-Kafka")
+		b.Logf("%-40s %12.2f %s, Apache Kafka %7.2f %s, ratio %.2f", what, ours, unit, theirs, unit, ours/theirs)
+	}
 }
 
 // client is a franz-go client of a target.

@@ -24,6 +24,11 @@ func BenchmarkThroughput(b *testing.B) {
 			op, oc := stream(b, ours, c.rf, c.size, c.total)
 			report(b, "produce", op, pp, "MB/s")
 			report(b, "consume", oc, pc, "MB/s")
+			beside(b, "produce", op, "MB/s", func(t target) float64 {
+				produced, consumed := stream(b, t, c.rf, c.size, c.total)
+				beside(b, "consume", oc, "MB/s", func(target) float64 { return consumed })
+				return produced
+			})
 			for range b.N {
 			}
 		})
