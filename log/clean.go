@@ -15,6 +15,7 @@ type cleanedTxns struct {
 }
 
 type abortedSeen struct {
+	last    int64 // offset of the marker
 	batches bool
 }
 
@@ -26,8 +27,9 @@ func newCleanedTxns(aborted []AbortedTxn) *cleanedTxns {
 
 func (c *cleanedTxns) upTo(offset int64) {
 	for len(c.coming) > 0 && c.coming[0].FirstOffset <= offset {
-		if id := c.coming[0].ProducerID; c.aborted[id] == nil {
-			c.aborted[id] = &abortedSeen{}
+		next := c.coming[0]
+		if a := c.aborted[next.ProducerID]; a == nil || a.last < next.FirstOffset {
+			c.aborted[next.ProducerID] = &abortedSeen{last: next.LastOffset}
 		}
 		c.coming = c.coming[1:]
 	}
@@ -39,7 +41,7 @@ func (c *cleanedTxns) data(b *Batch) bool {
 	if !b.Transactional() {
 		return false
 	}
-	if a := c.aborted[b.ProducerID]; a != nil {
+	if a := c.aborted[b.ProducerID]; a != nil && b.BaseOffset < a.last {
 		a.batches = true
 		return true
 	}
@@ -64,7 +66,7 @@ func (c *cleanedTxns) control(b *Batch) (discardable bool, err error) {
 	}
 	a := c.aborted[b.ProducerID]
 	delete(c.aborted, b.ProducerID)
-	return a == nil || !a.batches, nil
+	return a == nil || a.last != b.BaseOffset || !a.batches, nil
 }
 
 // clean is the entry as the pass leaves it; nil when it stays as it is.
@@ -79,6 +81,11 @@ func (k *compaction) clean(s *stored, txns *cleanedTxns) (*stored, error) {
 			return nil, err
 		}
 		discard = discardable && hasHorizon && horizon <= now
+		if discardable {
+			// A reader that knew of the transaction would take what follows
+			// for aborted too, once the marker is gone.
+			k.forget = append(k.forget, b.BaseOffset)
+		}
 	} else {
 		discard = txns.data(&b)
 	}

@@ -20,7 +20,7 @@ func (d *DB) commit(group []*request) {
 	live := group
 	for len(live) > 0 {
 		t := &txn{db: d}
-		err := guard(func() error { return d.bolt.Update(func(tx *bolt.Tx) error { return t.runAll(tx, live) }) })
+		err := d.update(func(tx *bolt.Tx) error { return t.runAll(tx, live) })
 		if err == nil || errors.Is(err, errNothing) {
 			d.committed(t, live, err == nil)
 			return

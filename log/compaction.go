@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -60,6 +61,7 @@ type compaction struct {
 	lastOf                map[int64]producer
 
 	batch   []*stored // rewritten, waiting for their transaction
+	forget  []int64   // markers of aborted transactions without records, too
 	bytes   int
 	changed bool
 }
@@ -238,20 +240,20 @@ func (k *compaction) rewrite() (changed bool, err error) {
 
 // flush writes the rewritten entries, and at last how far the log is clean.
 func (k *compaction) flush(last bool) error {
-	p, batch := k.p, k.batch
-	k.batch, k.bytes = nil, 0
+	p, batch, forget := k.p, k.batch, k.forget
+	k.batch, k.bytes, k.forget = nil, 0, nil
 	size := 0
 	for _, s := range batch {
 		size += len(s.data)
 	}
-	err := p.db.w.submit(&request{low: true, bytes: size, run: func(t *txn) error { return k.write(t, batch, last) }})
+	err := p.db.w.submit(&request{low: true, bytes: size, run: func(t *txn) error { return k.write(t, batch, forget, last) }})
 	if err != nil {
 		return p.wrap(err)
 	}
 	return nil
 }
 
-func (k *compaction) write(t *txn, batch []*stored, last bool) error {
+func (k *compaction) write(t *txn, batch []*stored, forget []int64, last bool) error {
 	d, err := t.draft(k.p)
 	if err != nil {
 		return err
@@ -277,6 +279,9 @@ func (k *compaction) write(t *txn, batch []*stored, last bool) error {
 	}
 	if last {
 		d.meta.cleanedTo = k.end
+	}
+	if err := t.forgetTxns(d, func(a *abortedTxn) bool { return slices.Contains(forget, a.last) }); err != nil {
+		return err
 	}
 	d.publish = append(d.publish, func() { k.changed = k.changed || len(batch) > 0 })
 	return nil

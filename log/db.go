@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // The file's top-level buckets, beside one of entries for each partition, and
@@ -58,6 +56,9 @@ type DB struct {
 	opts Options
 	bolt *bolt.DB
 	file *os.File
+	// broken says that bbolt has panicked in a way that may have left its locks
+	// held: it is not called any more.
+	broken atomic.Bool
 	// cached is what all caches hold, in bytes.
 	cached atomic.Int64
 	w      writer
@@ -117,17 +118,14 @@ func (d *DB) open(path string) error {
 // load reads what is kept in memory, and takes up erasing where a former process
 // has left it.
 func (d *DB) load() error {
-	err := guard(func() error { return d.bolt.Update(prepareFile) })
-	if err != nil {
+	if err := d.update(prepareFile); err != nil {
 		return err
 	}
 	var prefixes []*Partition
 	var trash bool
-	err = guard(func() error {
-		return d.bolt.View(func(tx *bolt.Tx) (err error) {
-			prefixes, trash, err = d.loadPartitions(tx)
-			return err
-		})
+	err := d.view(func(tx *bolt.Tx) (err error) {
+		prefixes, trash, err = d.loadPartitions(tx)
+		return err
 	})
 	if err != nil {
 		return err
@@ -190,7 +188,7 @@ func (d *DB) Crash() error {
 // PowerOff closes the file as a power cut would: everything after the last
 // sync is undone, unsynced truncations included.
 func (d *DB) PowerOff() error {
-	return d.shut(false, func() error { return undoAll(d.bolt) })
+	return d.shut(false, d.undoAll)
 }
 
 // shut ends the writer, runs last alone with the file, and closes it.
@@ -201,22 +199,13 @@ func (d *DB) shut(drain bool, last func() error) error {
 		// The freelist is written only here: commits stay cheap, and opening
 		// need not walk the pages to find it (see openBolt).
 		d.bolt.NoFreelistSync = false
-		freelist := guard(func() error { return d.bolt.Update(func(*bolt.Tx) error { return nil }) })
+		freelist := d.update(func(*bolt.Tx) error { return nil })
 		lastErr = errors.Join(lastErr, freelist, d.closeBolt())
 	})
 	if err == nil {
 		err = lastErr
 	}
 	d.eraser.wait()
-	return err
-}
-
-// closeBolt closes the file, whatever state a panic may have left bbolt in.
-func (d *DB) closeBolt() error {
-	err := guard(d.bolt.Close)
-	if errors.Is(err, ErrCorruptFile) {
-		_ = d.file.Close() // frees the lock
-	}
 	return err
 }
 
@@ -234,25 +223,4 @@ func (d *DB) Size() int64 {
 		return nil
 	})
 	return n
-}
-
-// view runs fn in a read-only transaction.
-func (d *DB) view(fn func(tx *bolt.Tx) error) error {
-	err := guard(func() error { return d.bolt.View(fn) })
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		return ErrClosed
-	}
-	return err
-}
-
-// guard turns panics and memory faults that a damaged file causes in bbolt into
-// ErrCorruptFile.
-func guard(fn func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrCorruptFile, p)
-		}
-	}()
-	return fn()
 }

@@ -217,7 +217,7 @@ func (p *Partition) loadProducers(tx *bolt.Tx) error {
 // producer snapshots at the log ends, as a sync point.
 func (d *DB) finalCheckpoint() error {
 	t := &txn{db: d}
-	err := d.bolt.Update(func(tx *bolt.Tx) error {
+	err := d.update(func(tx *bolt.Tx) error {
 		return t.runAll(tx, []*request{{sync: true, run: func(t *txn) error {
 			if err := d.checkpointAll(t); err != nil {
 				return err

@@ -510,8 +510,11 @@ func (m *modelRun) verify(p *Partition, l *modelLog) {
 	if p.Size() != size {
 		m.fail("%v: size %d, want %d", p.ID(), p.Size(), size)
 	}
-	if !slices.Equal(p.epochs, l.epochs) {
-		m.fail("%v: epochs %v, want %v", p.ID(), p.epochs, l.epochs)
+	p.mu.RLock()
+	epochs := p.epochs
+	p.mu.RUnlock()
+	if !slices.Equal(epochs, l.epochs) {
+		m.fail("%v: epochs %v, want %v", p.ID(), epochs, l.epochs)
 	}
 	m.verifyReads(p, l)
 	m.verifyProducers(p, l)
@@ -573,14 +576,17 @@ func (m *modelRun) verifyProducers(p *Partition, l *modelLog) {
 	if got, want := p.Producers(), l.producers.List(); !slices.Equal(got, want) {
 		m.fail("%v: producers\n%v, want\n%v", p.ID(), got, want)
 	}
+	p.mu.RLock()
+	stored := p.producers.Clone()
+	p.mu.RUnlock()
 	for id, want := range l.producers.byID {
-		got := p.producers.byID[id]
+		got := stored.byID[id]
 		if got.sent > want.sent || !slices.Equal(got.batches[:got.sent], want.batches[want.sent-got.sent:want.sent]) {
 			m.fail("%v: batches of producer %d\n%v, want\n%v", p.ID(), id, got.batches[:got.sent], want.batches[:want.sent])
 		}
 	}
-	if !slices.Equal(p.producers.ongoing, l.producers.ongoing) {
-		m.fail("%v: ongoing %v, want %v", p.ID(), p.producers.ongoing, l.producers.ongoing)
+	if !slices.Equal(stored.ongoing, l.producers.ongoing) {
+		m.fail("%v: ongoing %v, want %v", p.ID(), stored.ongoing, l.producers.ongoing)
 	}
 	hw := p.HighWatermark()
 	most, least := l.unstable(max(hw, l.maxHW)), l.unstable(hw)

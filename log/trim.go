@@ -134,13 +134,10 @@ func (tr *trim) run(t *txn, p *Partition) error {
 	if err := t.setEpochs(d, epochsFrom(d.epochs, tr.offset)); err != nil {
 		return err
 	}
-	if err := t.forgetAborted(d, tr.offset); err != nil {
+	if err := t.forgetTxns(d, func(a *abortedTxn) bool { return a.last < tr.offset }); err != nil {
 		return err
 	}
-	d.publish = append(d.publish, func() {
-		p.cache.trim(p.meta.prevIndex)
-		p.aborted = slices.DeleteFunc(slices.Clone(p.aborted), func(a abortedTxn) bool { return a.last < tr.offset })
-	})
+	d.publish = append(d.publish, func() { p.cache.trim(p.meta.prevIndex) })
 	return nil
 }
 
@@ -163,23 +160,5 @@ func (tr *trim) fold(t *txn, d *draft) error {
 		}
 	}
 	d.snapshots = append(d.snapshots, rest...)
-	return nil
-}
-
-// forgetAborted removes the stored aborted transactions below the log start.
-func (t *txn) forgetAborted(d *draft, start int64) error {
-	d.p.mu.RLock()
-	var keys [][]byte
-	for _, a := range d.p.aborted {
-		if a.stored && a.last < start {
-			keys = append(keys, stateKey(d.p.id, stateAborted, entryKey(uint64(a.last))))
-		}
-	}
-	d.p.mu.RUnlock()
-	for _, k := range keys {
-		if err := t.deleteState(k); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -131,3 +131,25 @@ func cutAborted(list []abortedTxn, end int64) []abortedTxn {
 	n := sort.Search(len(list), func(i int) bool { return list[i].last >= end })
 	return slices.Clip(list[:n])
 }
+
+// forgetTxns takes aborted transactions out of the index.
+func (t *txn) forgetTxns(d *draft, gone func(*abortedTxn) bool) error {
+	p := d.p
+	p.mu.RLock()
+	var keys [][]byte
+	for i := range p.aborted {
+		if a := &p.aborted[i]; a.stored && gone(a) {
+			keys = append(keys, stateKey(p.id, stateAborted, entryKey(uint64(a.last))))
+		}
+	}
+	p.mu.RUnlock()
+	for _, k := range keys {
+		if err := t.deleteState(k); err != nil {
+			return err
+		}
+	}
+	d.publish = append(d.publish, func() {
+		p.aborted = slices.DeleteFunc(slices.Clone(p.aborted), func(a abortedTxn) bool { return gone(&a) })
+	})
+	return nil
+}

@@ -131,12 +131,12 @@ func (d *DB) markSynced() {
 }
 
 // undoAll goes back to the last sync point: the file is then as a power cut
-// would have left it. The file must not be used otherwise.
-func undoAll(b *bolt.DB) error {
+// would have left it. Nothing else may use the file.
+func (d *DB) undoAll() error {
 	steps := []func(*bolt.Tx) (more bool, err error){undoRemovals, undoAppends, undoEntries, undoStates}
 	for _, step := range steps {
 		for more := true; more; {
-			err := b.Update(func(tx *bolt.Tx) (err error) {
+			err := d.update(func(tx *bolt.Tx) (err error) {
 				more, err = step(tx)
 				return err
 			})
@@ -145,7 +145,7 @@ func undoAll(b *bolt.DB) error {
 			}
 		}
 	}
-	return b.Update(func(tx *bolt.Tx) error {
+	return d.update(func(tx *bolt.Tx) error {
 		if err := tx.DeleteBucket([]byte(bucketUndo)); err != nil {
 			return err
 		}
