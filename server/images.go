@@ -76,15 +76,26 @@ func (b *broker) onImage(m *election.Image) {
 		b.conns.allow(b.values(m).Settings())
 	}
 	changed, gone := b.assignments(old, m, fresh)
-	b.replicas.Apply(changed, gone, members{m})
+	var moved, deleted []replication.Gone
+	for _, g := range gone {
+		if g.Deleted {
+			deleted = append(deleted, g)
+		} else {
+			moved = append(moved, g)
+		}
+	}
+	b.replicas.Apply(changed, moved, members{m})
 	if old == nil {
 		b.removeStrays(m)
 	}
 	b.images.set(m)
-	for _, g := range gone {
-		if g.Deleted {
-			b.settings.forget(g.ID.Topic)
-		}
+	// Deleted topics go last: whoever asks for one meanwhile is told that it is not
+	// there, and not that another broker has it.
+	if len(deleted) > 0 {
+		b.replicas.Apply(nil, deleted, members{m})
+	}
+	for _, g := range deleted {
+		b.settings.forget(g.ID.Topic)
 	}
 	if old == nil {
 		close(b.imaged)
