@@ -17,22 +17,15 @@ type Controller struct {
 // Controllers are all controllers, whether or not they run.
 func (c *Cluster) Controllers() []*Controller { return append([]*Controller(nil), c.controllers...) }
 
-// Controller is the active controller; the test fails when there is none, see
-// [Cluster.WaitController].
+// Controller is the active controller, which is waited for.
 func (c *Cluster) Controller() *Controller {
 	c.tb.Helper()
-	if active := c.cluster.active(); active != nil {
-		return c.controllerAt(active)
-	}
-	c.check(ErrNoController)
-	return nil
-}
-
-// WaitController waits until there is an active controller.
-func (c *Cluster) WaitController() *Controller {
-	c.tb.Helper()
-	c.Wait("an active controller", func() bool { return c.cluster.active() != nil })
-	return c.Controller()
+	var active *controllerNode
+	c.Wait("an active controller", func() bool {
+		active = c.cluster.active()
+		return active != nil
+	})
+	return c.controllerAt(active)
 }
 
 func (c *Cluster) controllerAt(n *controllerNode) *Controller {

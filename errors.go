@@ -16,8 +16,6 @@ var (
 	ErrUnknownTopic = errors.New("minikafka: no such topic or partition")
 	// ErrNoLeader is a partition that has no leader that runs.
 	ErrNoLeader = errors.New("minikafka: the partition has no leader")
-	// ErrNoController is a cluster without an active controller.
-	ErrNoController = errors.New("minikafka: no active controller")
 	// ErrTimeout is a wait that was in vain.
 	ErrTimeout = errors.New("minikafka: waited in vain")
 	// ErrClosed is a cluster that has been closed.

@@ -44,7 +44,7 @@ func FastTimings() Timings {
 		Configs: map[string]string{
 			"broker.session.timeout.ms":                                   "1000",
 			"broker.heartbeat.interval.ms":                                "200",
-			"controller.quorum.election.timeout.ms":                       "200",
+			"controller.quorum.election.timeout.ms":                       "500",
 			"replica.lag.time.max.ms":                                     "500",
 			"replica.high.watermark.checkpoint.interval.ms":               "500",
 			"unclean.leader.election.interval.ms":                         "200",

@@ -132,7 +132,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			}
 			ctl := c.Controller()
 			ctl.Crash()
-			c.WaitController()
+			c.Controller()
 			ctl.Restart()
 		}
 		c.WaitHealthy()

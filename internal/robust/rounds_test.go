@@ -54,7 +54,7 @@ func round(t *testing.T) {
 		b.PowerOff()
 		active := c.Controller()
 		active.Crash()
-		c.WaitController()
+		c.Controller()
 		b.Restart()
 		active.Restart()
 		c.WaitHealthy()

@@ -146,7 +146,7 @@ func controllerCrash(e *Env) {
 	old := c.Controller()
 	old.Crash()
 	e.send(p, "meanwhile")
-	if got := c.WaitController(); got.ID() == old.ID() {
+	if got := c.Controller(); got.ID() == old.ID() {
 		e.Errorf("controller %d is active, though it crashed", got.ID())
 	}
 	e.createTopic(c.Brokers()[0], "new")
