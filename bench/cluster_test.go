@@ -54,7 +54,7 @@ func BenchmarkFailover(b *testing.B) {
 		ms(took[len(took)/2]), ms(took[len(took)-1]), ms(back[len(back)/2]), ms(back[len(back)-1]))
 	b.ReportMetric(ms(took[len(took)/2]), "failover-ms")
 	b.ReportMetric(ms(back[len(back)/2]), "back-in-isr-ms")
-	for range b.N {
+	for b.Loop() {
 	}
 }
 
@@ -76,7 +76,7 @@ func BenchmarkPartitions(b *testing.B) {
 			b.ReportMetric(float64(created.Milliseconds()), "create-ms")
 			b.ReportMetric(used, "heap-MB")
 			b.ReportMetric(cpu, "idle-cpu-%")
-			for range b.N {
+			for b.Loop() {
 			}
 		})
 	}
@@ -125,7 +125,7 @@ func BenchmarkRestart(b *testing.B) {
 			took := time.Since(start)
 			b.Logf("log of %d MB, file of %d MB: back in %v", mb, fileSize(b, c.DataDir())>>20, took.Round(time.Microsecond*100))
 			b.ReportMetric(float64(took.Microseconds())/1000, "restart-ms")
-			for range b.N {
+			for b.Loop() {
 			}
 		})
 	}

@@ -22,7 +22,7 @@ func BenchmarkLatency(b *testing.B) {
 			o := serial(b, ours, rf, 2000)
 			report(b, "p50 acks=all", o, p, "µs")
 			beside(b, "p50 acks=all", o, "µs", func(t target) float64 { return serial(b, t, rf, 2000) })
-			for range b.N {
+			for b.Loop() {
 			}
 		})
 	}
@@ -69,7 +69,7 @@ func BenchmarkStart(b *testing.B) {
 	report(b, "start", float64(all[len(all)/2].Microseconds())/1000, float64(peerReady.Microseconds())/1000, "ms")
 	ours, _ := startMinikafka(b)
 	report(b, "first record", first(b, ours), first(b, peer), "ms")
-	for range b.N {
+	for b.Loop() {
 	}
 }
 

@@ -29,7 +29,7 @@ func BenchmarkThroughput(b *testing.B) {
 				beside(b, "consume", oc, "MB/s", func(target) float64 { return consumed })
 				return produced
 			})
-			for range b.N {
+			for b.Loop() {
 			}
 		})
 	}
