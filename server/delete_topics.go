@@ -90,16 +90,7 @@ func (r *deleteRef) ref() election.TopicRef {
 // deleteTopicRefs reads names and ids of every version, one entry for each that
 // was named once and one error for each that was named more often.
 func deleteTopicRefs(req *kmsg.DeleteTopicsRequest) []deleteRef {
-	var all []deleteRef
-	if req.Version < 6 {
-		for i := range req.TopicNames {
-			all = append(all, deleteRef{name: &req.TopicNames[i]})
-		}
-	} else {
-		for i := range req.Topics {
-			all = append(all, deleteRef{name: req.Topics[i].Topic, id: req.Topics[i].TopicID})
-		}
-	}
+	all := deletions(req)
 	names, ids := map[string]int{}, map[log.TopicID]int{}
 	for i := range all {
 		r := &all[i]
@@ -130,6 +121,21 @@ func deleteTopicRefs(req *kmsg.DeleteTopicsRequest) []deleteRef {
 		}
 	}
 	return refs
+}
+
+// deletions lists what is to be deleted, as the request has it.
+func deletions(req *kmsg.DeleteTopicsRequest) []deleteRef {
+	var all []deleteRef
+	if req.Version < 6 {
+		for i := range req.TopicNames {
+			all = append(all, deleteRef{name: &req.TopicNames[i]})
+		}
+		return all
+	}
+	for i := range req.Topics {
+		all = append(all, deleteRef{name: req.Topics[i].Topic, id: req.Topics[i].TopicID})
+	}
+	return all
 }
 
 var errRepeated = errors.New("server: already answered")
