@@ -72,50 +72,61 @@ func (c *cleanedTxns) control(b *Batch) (discardable bool, err error) {
 // clean is the entry as the pass leaves it; nil when it stays as it is.
 func (k *compaction) clean(s *stored, txns *cleanedTxns) (*stored, error) {
 	b := readBatch(s.data)
-	now := k.c.Now.UnixMilli()
-	discardable, discard := false, false
-	horizon, hasHorizon := b.deleteHorizon()
-	if b.Control() {
-		var err error
-		if discardable, err = txns.control(&b); err != nil {
-			return nil, err
-		}
-		discard = discardable && hasHorizon && horizon <= now
-		if discardable {
-			// A reader that knew of the transaction would take what follows
-			// for aborted too, once the marker is gone.
-			k.forget = append(k.forget, b.BaseOffset)
-		}
-	} else {
-		discard = txns.data(&b)
+	discardable, discard, err := k.judge(&b, txns)
+	if err != nil {
+		return nil, err
 	}
 	var kept []Record
 	if !discard {
-		records, err := Records(b, 0)
-		if err != nil {
+		if kept, err = k.keptOf(&b); err != nil {
 			return nil, err
-		}
-		for i := range records {
-			if b.Control() || k.keeps(&records[i], !hasHorizon || now < horizon) {
-				kept = append(kept, records[i])
-			}
 		}
 	}
 	if len(kept) == 0 {
 		return k.emptied(s, &b), nil
 	}
+	horizon, hasHorizon := b.deleteHorizon()
 	expiring := discardable || slices.ContainsFunc(kept, func(r Record) bool { return r.Value == nil })
 	if len(kept) == int(b.NumRecords) && (hasHorizon || !expiring) {
 		return nil, nil
 	}
 	if !hasHorizon && expiring {
-		horizon, hasHorizon = now+k.c.DeleteRetention, true
+		horizon, hasHorizon = k.c.Now.UnixMilli()+k.c.DeleteRetention, true
 	}
 	raw, err := rewriteBatch(&b, kept, horizon, hasHorizon)
 	if err != nil {
 		return nil, err
 	}
 	return s.rewritten(KindBatch, raw), nil
+}
+
+// judge tells whether all of the batch goes, and whether it is a marker that
+// may go once its delete horizon has passed (Cleaner.cleanInto,
+// checkBatchRetention).
+func (k *compaction) judge(b *Batch, txns *cleanedTxns) (discardable, discard bool, err error) {
+	if !b.Control() {
+		return false, txns.data(b), nil
+	}
+	discardable, err = txns.control(b)
+	if err != nil || !discardable {
+		return false, false, err
+	}
+	// A reader that knew of the transaction would take what follows for aborted
+	// too, once the marker is gone.
+	k.forget = append(k.forget, b.BaseOffset)
+	horizon, hasHorizon := b.deleteHorizon()
+	return true, hasHorizon && horizon <= k.c.Now.UnixMilli(), nil
+}
+
+// keptOf are the records of the batch that stay.
+func (k *compaction) keptOf(b *Batch) ([]Record, error) {
+	records, err := Records(*b, 0)
+	if err != nil || b.Control() {
+		return records, err
+	}
+	horizon, hasHorizon := b.deleteHorizon()
+	tombstones := !hasHorizon || k.c.Now.UnixMilli() < horizon
+	return slices.DeleteFunc(records, func(r Record) bool { return !k.keeps(&r, tombstones) }), nil
 }
 
 // keeps tells whether a record is the newest of its key, and no tombstone whose

@@ -76,9 +76,7 @@ func (p *Partition) planCompaction(c *Compaction) (*compaction, error) {
 	if firstDirty < m.logStart || firstDirty > end {
 		firstDirty = m.logStart
 	}
-	now := c.Now.UnixMilli()
-	uncleaned, dirtyBytes := firstDirty, int64(0)
-	oldest := int64(math.MaxInt64)
+	dirt := dirtyPart{c: c, uncleaned: firstDirty, oldest: math.MaxInt64}
 	var cleanBytes int64
 	err := p.read(func(v *view) error {
 		first, err := v.find(v.first, func(s *stored) bool { return s.last >= firstDirty })
@@ -88,32 +86,50 @@ func (p *Partition) planCompaction(c *Compaction) (*compaction, error) {
 		if cleanBytes, err = v.servedUpTo(first, &m); err != nil {
 			return err
 		}
-		stopped := false
-		return v.segments(first, end, &m, segmentRules{bytes: c.SegmentBytes, ms: c.SegmentMs}, func(s *segment) bool {
-			if s.active {
-				return false
-			}
-			if s.firstTimestamp > 0 {
-				oldest = min(oldest, s.firstTimestamp)
-			}
-			stopped = stopped || s.end > c.Bound || (c.MinLagMs > 0 && s.age() > now-c.MinLagMs)
-			if !stopped {
-				uncleaned, dirtyBytes = s.end, dirtyBytes+s.bytes
-			}
-			return true
-		})
+		return v.segments(first, end, &m, segmentRules{bytes: c.SegmentBytes, ms: c.SegmentMs}, dirt.add)
 	})
-	if err != nil || dirtyBytes == 0 || uncleaned <= firstDirty {
+	if err != nil || !dirt.enough(cleanBytes) {
 		return nil, err
 	}
-	overdue := c.MaxLagMs > 0 && oldest < now-c.MaxLagMs
-	if ratio := float64(dirtyBytes) / float64(cleanBytes+dirtyBytes); !overdue && ratio <= c.MinDirtyRatio {
-		return nil, nil
-	}
 	return &compaction{
-		p: p, c: c, generation: generation, firstDirty: firstDirty, uncleaned: uncleaned,
-		offsets: map[string]int64{}, aborted: p.AbortedTxns(m.logStart, uncleaned),
+		p: p, c: c, generation: generation, firstDirty: firstDirty, uncleaned: dirt.uncleaned,
+		offsets: map[string]int64{}, aborted: p.AbortedTxns(m.logStart, dirt.uncleaned),
 	}, nil
+}
+
+// dirtyPart adds up the segments that were not compacted yet.
+type dirtyPart struct {
+	c         *Compaction
+	uncleaned int64 // up to here they may be
+	bytes     int64
+	oldest    int64 // first timestamp of all but the active one
+	stopped   bool
+}
+
+func (d *dirtyPart) add(s *segment) bool {
+	if s.active {
+		return false
+	}
+	if s.firstTimestamp > 0 {
+		d.oldest = min(d.oldest, s.firstTimestamp)
+	}
+	young := d.c.MinLagMs > 0 && s.age() > d.c.Now.UnixMilli()-d.c.MinLagMs
+	d.stopped = d.stopped || s.end > d.c.Bound || young
+	if !d.stopped {
+		d.uncleaned, d.bytes = s.end, d.bytes+s.bytes
+	}
+	return true
+}
+
+// enough tells whether the log is dirty enough, or dirty for too long.
+func (d *dirtyPart) enough(cleanBytes int64) bool {
+	if d.bytes == 0 {
+		return false
+	}
+	if d.c.MaxLagMs > 0 && d.oldest < d.c.Now.UnixMilli()-d.c.MaxLagMs {
+		return true
+	}
+	return float64(d.bytes)/float64(cleanBytes+d.bytes) > d.c.MinDirtyRatio
 }
 
 // servedUpTo is how many bytes the batches before the entry at index have.

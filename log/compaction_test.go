@@ -201,11 +201,11 @@ func TestCompactTransactions(t *testing.T) {
 	}
 	keyed(t, p, BatchOptions{}, "a", "committed before")   // 0
 	keyed(t, p, txn(1, 0), "a", "aborted", "b", "aborted") // 1-2
-	appendBatches(t, p, 1, markerBatch(t, 1, 0, false))    // 3
+	appendBatches(t, p, 1, markerBatch(t, 1, false))       // 3
 	keyed(t, p, txn(2, 0), "c", "committed")               // 4
-	appendBatches(t, p, 1, markerBatch(t, 2, 0, true))     // 5
+	appendBatches(t, p, 1, markerBatch(t, 2, true))        // 5
 	keyed(t, p, txn(2, 1), "c", "newer")                   // 6
-	appendBatches(t, p, 1, markerBatch(t, 2, 0, true))     // 7
+	appendBatches(t, p, 1, markerBatch(t, 2, true))        // 7
 	keyed(t, p, BatchOptions{}, "z", "1")                  // 8
 	keyed(t, p, BatchOptions{}, "z", "2")                  // 9
 	p.SetHighWatermark(10)
@@ -328,7 +328,7 @@ func TestCompactRandom(t *testing.T) {
 		keyed(t, p, o, pairs...)
 		sequence[id] += int32(len(pairs) / 2)
 		if id > 0 && r.IntN(2) == 0 {
-			appendBatches(t, p, 1, markerBatch(t, id, 0, r.IntN(2) == 0))
+			appendBatches(t, p, 1, markerBatch(t, id, r.IntN(2) == 0))
 		}
 		if r.IntN(10) > 0 {
 			continue

@@ -204,14 +204,14 @@ func TestProducersSurvive(t *testing.T) {
 	_ = d.Crash()
 }
 
-func markerBatch(t testing.TB, id int64, epoch int16, commit bool) []byte {
+func markerBatch(t testing.TB, id int64, commit bool) []byte {
 	t.Helper()
 	key := []byte{0, 0, 0, 0}
 	if commit {
 		key[3] = 1
 	}
 	b, err := BuildBatch([]Record{{Timestamp: 5000, Key: key, Value: make([]byte, 6)}},
-		BatchOptions{ProducerID: id, ProducerEpoch: epoch, Transactional: true, Control: true})
+		BatchOptions{ProducerID: id, Transactional: true, Control: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,17 +231,17 @@ func TestTransactions(t *testing.T) {
 	}
 	appendBatches(t, p, 1, batchOf(t, 10, BatchOptions{}))
 	unstable("no transactions", -1)
-	appendBatches(t, p, 1, markerBatch(t, 5, 0, false))
+	appendBatches(t, p, 1, markerBatch(t, 5, false))
 	unstable("a marker without records", -1)
 	appendBatches(t, p, 1, txn(1, 5), txn(2, 5)) // 11-15, 16-20
 	unstable("two ongoing", 11)
-	appendBatches(t, p, 1, markerBatch(t, 1, 0, false)) // 21
+	appendBatches(t, p, 1, markerBatch(t, 1, false)) // 21
 	unstable("the first aborted, its marker not below the high watermark", 11)
 	p.SetHighWatermark(21)
 	unstable("the marker at the high watermark", 11)
 	p.SetHighWatermark(22)
 	unstable("the marker below it", 16)
-	appendBatches(t, p, 1, markerBatch(t, 2, 0, true)) // 22
+	appendBatches(t, p, 1, markerBatch(t, 2, true)) // 22
 	p.SetHighWatermark(23)
 	unstable("all complete", -1)
 	for _, c := range []struct {

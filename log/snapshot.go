@@ -243,57 +243,69 @@ func thin(snapshots []snapshotRef, highWatermark int64, start uint64) (keep, dro
 // starts from.
 func (p *Partition) producersAt(tx *bolt.Tx, index uint64) (*Producers, []abortedTxn, error) {
 	p.mu.RLock()
-	m, opened := p.meta, p.openedAt
-	at := m.prevIndex
+	m, last := p.meta, p.tail.index
+	r := replay{at: m.prevIndex, to: index, opened: p.openedAt}
 	for _, ref := range p.snapshots {
 		if ref.index <= index {
-			at = max(at, ref.index)
+			r.at = max(r.at, ref.index)
 		}
 	}
-	last := p.tail.index
 	p.mu.RUnlock()
-	s, err := parseProducers(tx.Bucket([]byte(bucketState)).Get(stateKey(p.id, stateSnapshot, entryKey(at))))
+	var err error
+	r.state, err = parseProducers(tx.Bucket([]byte(bucketState)).Get(stateKey(p.id, stateSnapshot, entryKey(r.at))))
 	if err != nil {
 		return nil, nil, err
 	}
-	trim := func(i uint64) {
-		if i == opened {
-			s.keepLast()
-		}
-	}
-	trim(at)
+	r.passed(r.at)
 	b := tx.Bucket(p.name)
-	if b == nil || at >= index {
-		return s, nil, nil
+	if b == nil || r.at >= index {
+		return r.state, nil, nil
 	}
 	v, err := newView(b, m.prevIndex+1, last)
 	if err != nil {
 		return nil, nil, err
 	}
-	if upTo, err := v.at(index); err == nil && upTo.producer <= at {
-		if opened > at && opened <= index {
-			s.keepLast()
+	if upTo, err := v.at(index); err == nil && upTo.producer <= r.at {
+		// No producer has written since the snapshot.
+		if r.opened > r.at && r.opened <= index {
+			r.state.keepLast()
 		}
-		return s, nil, nil
+		return r.state, nil, nil
 	}
-	var aborted []abortedTxn
-	err = v.walk(at+1, func(e *stored) (bool, error) {
-		if e.index > index {
-			return false, nil
+	err = v.walk(r.at+1, r.step)
+	return r.state, r.aborted, err
+}
+
+// replay brings a producer state from one entry to another.
+type replay struct {
+	at, to  uint64
+	opened  uint64 // where the file was opened
+	state   *Producers
+	aborted []abortedTxn
+}
+
+// passed drops what opening the file has dropped, once it is at that entry.
+func (r *replay) passed(index uint64) {
+	if index == r.opened {
+		r.state.keepLast()
+	}
+}
+
+func (r *replay) step(e *stored) (more bool, err error) {
+	if e.index > r.to {
+		return false, nil
+	}
+	if e.kind == KindBatch {
+		b, err := producerBatchOf(e.data)
+		if err != nil {
+			return false, fmt.Errorf("%w: entry %d: %w", ErrCorruptFile, e.index, err)
 		}
-		if e.kind == KindBatch {
-			b, err := producerBatchOf(e.data)
-			if err != nil {
-				return false, fmt.Errorf("%w: entry %d: %w", ErrCorruptFile, e.index, err)
-			}
-			if b != nil {
-				if a, ok := s.addStored(b); ok {
-					aborted = append(aborted, a)
-				}
+		if b != nil {
+			if a, ok := r.state.addStored(b); ok {
+				r.aborted = append(r.aborted, a)
 			}
 		}
-		trim(e.index)
-		return true, nil
-	})
-	return s, aborted, err
+	}
+	r.passed(e.index)
+	return true, nil
 }
