@@ -206,9 +206,8 @@ func deathRows() []row {
 			if !e.target.Timing.CrashSeen {
 				check(e, "was it back before its old session had ended", time.Since(start) < e.target.Timing.Session/2, false)
 			}
-			after := e.waitISR(t, e.A, e.C)
-			check(e, "leader", e.name(after.leader), "A")
-			check(e, "leader epoch", after.epoch, before.epoch+1)
+			e.waitLeader(t, e.A)
+			check(e, "leader epoch", e.waitISR(t, e.A, e.C).epoch, before.epoch+1)
 			e.holds(t, "a")
 		}},
 	}
