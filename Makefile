@@ -2,7 +2,7 @@
 
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GOVULNCHECK   ?= $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.6.0
+GOVULNCHECK   ?= $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME      ?= 30s
 STRESS        ?= 20
 BENCHTIME     ?= 1s
