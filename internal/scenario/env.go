@@ -111,9 +111,17 @@ func (e *Env) refused(p Producer, value string, want *kerr.Error) {
 	}
 }
 
-// pending checks that a record has neither been acknowledged nor refused.
+// pending checks that a record has neither been acknowledged nor refused, nor is
+// so while other requests are answered.
 func (e *Env) pending(value string, done <-chan error) {
 	e.Helper()
+	for _, b := range e.Cluster.Brokers() {
+		if b.State() == minikafka.Running {
+			for range 20 {
+				e.metadata(b)
+			}
+		}
+	}
 	select {
 	case err := <-done:
 		e.Fatalf("record %q: got an answer (%v) too early\n%s", value, err, e.state())
