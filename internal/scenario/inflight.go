@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/minikafka/minikafka"
 )
@@ -95,5 +96,47 @@ func lostAnswerIsOnce(e *Env) {
 	batches := e.batches(e.Cluster.Leader(Topic, 0))
 	if slices.ContainsFunc(batches, func(b Batch) bool { return b.ProducerID < 0 }) {
 		e.Errorf("a batch without a producer id: %+v", batches)
+	}
+}
+
+// stream: a producer that never stops, while one leader after the other crashes
+// and comes back. With idempotence every record is stored once and in order,
+// without it at least once.
+func stream(e *Env) {
+	const rounds, records = 3, 60
+	c := e.start(minikafka.Brokers(3), minikafka.Topic(Topic, 1, minikafka.TopicConfig("min.insync.replicas", "2")))
+	p := e.safe()
+	var want []string
+	var results []<-chan error
+	for round := range rounds {
+		old := c.WaitLeader(Topic, 0)
+		for i := range records {
+			value := strconv.Itoa(round*records + i)
+			want = append(want, value)
+			results = append(results, p.Send(value))
+			if i == records/3 {
+				// What has been sent is anywhere between the client and the followers.
+				old.Crash()
+			}
+		}
+		old.Restart()
+		c.WaitISR(Topic, 0)
+	}
+	for i, done := range results {
+		if err := e.result(want[i], done); err != nil {
+			e.Fatalf("record %s was refused: %v", want[i], err)
+		}
+	}
+	got := e.values(c.WaitLeader(Topic, 0))
+	if e.Client.Has(Idempotence) {
+		if !slices.Equal(got, want) {
+			e.Errorf("the log has %q, want 0 to %d once each, in order", got, rounds*records-1)
+		}
+		return
+	}
+	for _, value := range want {
+		if !slices.Contains(got, value) {
+			e.Errorf("record %s was acknowledged, and is not there", value)
+		}
 	}
 }

@@ -36,6 +36,7 @@ func all() []Scenario {
 		{Name: "LostAnswerWithoutRetryIsPerhaps", Run: lostAnswerIsPerhaps},
 		{Name: "LostAnswerWithRetryIsTwice", Run: lostAnswerIsTwice},
 		{Name: "LostAnswerWithIdempotenceIsOnce", Needs: []Feature{Idempotence}, Run: lostAnswerIsOnce},
+		{Name: "StreamThroughLeaderCrashes", Run: stream},
 		{Name: "NoLeaderUntilOneInSyncReturns", Run: noLeaderUntilInSync},
 		{Name: "UncleanElectionLosesRecords", Run: uncleanElectionLoses},
 		{Name: "SlowFollowerLeavesAndReturns", Run: slowFollower},
