@@ -156,6 +156,26 @@ func TestCompactLimits(t *testing.T) {
 	}
 }
 
+// TestLastCleaned: what ends the cleaned part stays as an empty batch, so that a
+// reader gets past it.
+func TestLastCleaned(t *testing.T) {
+	t.Parallel()
+	p := testPartition(t, testDB(t, Options{}), 0)
+	keyed(t, p, BatchOptions{}, "a", "1")
+	timed(t, p, 10, 1000)
+	b, err := BuildBatch([]Record{{Timestamp: 1000, Value: []byte("without a key")}}, BatchOptions{ProducerID: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendBatches(t, p, 1, b)
+	keyed(t, p, BatchOptions{}, "a", "2")
+	compactNow(t, p, everySegment(4), true)
+	_, batches := served(t, p)
+	if n := len(batches); n != 4 || batches[2].NumRecords != 0 || batches[2].BaseOffset != 2 || len(batches[2].Raw) != batchRecordsAt {
+		t.Errorf("%d batches: %+v", n, batches)
+	}
+}
+
 // TestTombstones go once their time has come, counted from the pass that found
 // them last of their key.
 func TestTombstones(t *testing.T) {

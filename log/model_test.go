@@ -318,6 +318,13 @@ func (m *modelRun) badAppend() {
 	if err := p.Append([]Entry{e}, true); !errors.Is(err, ErrHole) {
 		m.fail("an append over a hole: %v", err)
 	}
+	if len(l.entries) > 0 && l.end() > 0 {
+		e.Index, e.Term = index+1, max(term, 1)
+		putBase(e.Data, l.end()-1, int32(term))
+		if err := p.Append([]Entry{e}, false); !errors.Is(err, ErrHole) {
+			m.fail("an append below the log end: %v", err)
+		}
+	}
 }
 
 func (m *modelRun) truncate() {

@@ -163,7 +163,7 @@ func TestProducersSurvive(t *testing.T) {
 		t.Fatal(err)
 	}
 	known("truncated", 0, 1, 2)
-	for _, down := range []func(*DB) error{(*DB).Crash, (*DB).Close} {
+	for _, down := range []func(*DB) error{(*DB).Close, (*DB).Crash} {
 		if err := down(d); err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,10 @@ func TestRetain(t *testing.T) {
 		{"segments by time", []int64{1, 5, 11, 12, 100}, Retention{Ms: 50, Bytes: -1, SegmentBytes: 1 << 30, SegmentMs: 10}, 5, 4},
 		{"segments by time, not yet full", []int64{1, 5, 11, 12, 100}, Retention{Ms: 109, Bytes: -1, SegmentBytes: 1 << 30, SegmentMs: 10}, 5, 3},
 		{"segments by time, times that go back", []int64{50, 1, 2, 30, 100}, Retention{Ms: 50, Bytes: -1, SegmentBytes: 3 * each, SegmentMs: 10}, 5, 4},
+		{
+			"segments by time, times that go back, by one", []int64{455, 1, 2, 400, 451, 501},
+			Retention{Now: time.UnixMilli(1000), Ms: 540, Bytes: -1, SegmentBytes: 3 * each, SegmentMs: 50}, 6, 4,
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.what, func(t *testing.T) {
@@ -53,7 +57,10 @@ func TestRetain(t *testing.T) {
 			}
 			r := c.r
 			size := p.Size() / int64(len(c.timestamps))
-			r.Now, r.Bound = time.UnixMilli(121), c.bound
+			r.Bound = c.bound
+			if r.Now.IsZero() {
+				r.Now = time.UnixMilli(121)
+			}
 			r.SegmentBytes = r.SegmentBytes * size / each
 			if r.Bytes > 0 {
 				r.Bytes = r.Bytes * size / each
@@ -142,6 +149,22 @@ func TestOffsetForTimestamp(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestLargestOfTrimmed: the largest timestamp that was deleted does not count.
+func TestLargestOfTrimmed(t *testing.T) {
+	t.Parallel()
+	p := testPartition(t, testDB(t, Options{}), 0)
+	timed(t, p, 10, 100, 20, 30, 25)
+	if err := p.RaiseLogStart(1); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := p.MaxTimestamp(); err != nil || !ok || got.Offset != 2 || got.Timestamp != 30 {
+		t.Errorf("%+v %v %v", got, ok, err)
+	}
+	if got, ok, err := p.OffsetForTimestamp(21); err != nil || !ok || got.Offset != 2 {
+		t.Errorf("%+v %v %v", got, ok, err)
 	}
 }
 
