@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -67,10 +68,11 @@ func openBolt(path string) (*bolt.DB, *os.File, error) {
 }
 
 // initialMmapBytes is the address space reserved for the file, so that growing
-// it seldom has to wait for readers to remap it. It costs no memory.
+// it seldom has to wait for readers to remap it. It costs no memory, but on
+// Windows the file would grow to it.
 func initialMmapBytes() int {
-	if strconv.IntSize < 64 {
-		return 64 << 20
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
+		return 1 << 20
 	}
 	return 1 << 30
 }

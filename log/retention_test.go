@@ -42,8 +42,10 @@ func TestRetain(t *testing.T) {
 		{"segments by time, not yet full", []int64{1, 5, 11, 12, 100}, Retention{Ms: 109, Bytes: -1, SegmentBytes: 1 << 30, SegmentMs: 10}, 5, 3},
 		{"segments by time, times that go back", []int64{50, 1, 2, 30, 100}, Retention{Ms: 50, Bytes: -1, SegmentBytes: 3 * each, SegmentMs: 10}, 5, 4},
 		{
-			"segments by time, times that go back, by one", []int64{455, 1, 2, 400, 451, 501},
-			Retention{Now: time.UnixMilli(1000), Ms: 540, Bytes: -1, SegmentBytes: 3 * each, SegmentMs: 50}, 6, 4,
+			"segments by time, times that go back, by one",
+			[]int64{455, 1, 2, 400, 451, 501},
+			Retention{Now: time.UnixMilli(1000), Ms: 540, Bytes: -1, SegmentBytes: 3 * each, SegmentMs: 50},
+			6, 4,
 		},
 	}
 	for _, c := range cases {

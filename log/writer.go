@@ -6,8 +6,12 @@ import (
 	"sync"
 )
 
-// maxGroup bounds how many requests share one transaction.
-const maxGroup = 1024
+// maxGroup bounds how many requests share one transaction, and maxGroupBytes how
+// many bytes of batches, but for a request that is larger by itself.
+const (
+	maxGroup      = 1024
+	maxGroupBytes = 32 << 20
+)
 
 // lowEvery is how many commits a waiting background chunk lets go ahead of it
 // at most.
@@ -159,8 +163,11 @@ func (w *writer) guarded(group []*request) {
 // gather takes the requests that share the transaction of r. Called with mu.
 func (w *writer) gather(r *request) []*request {
 	group := []*request{r}
-	n := 0
+	n, bytes := 0, r.bytes
 	for n < len(w.queue) && len(group) < maxGroup && w.queue[n].exclusive == nil {
+		if bytes += w.queue[n].bytes; bytes > maxGroupBytes {
+			break
+		}
 		group = append(group, w.queue[n])
 		n++
 	}
