@@ -26,9 +26,9 @@ const (
 	Isolate Verb = "isolate"
 	// CutController cuts a broker off from the controllers, while other brokers and clients still reach it.
 	CutController Verb = "cut off from the controllers"
-	// HoldReplication stops the followers of a partition, while their heartbeats go on; such a cluster is a Holder.
-	HoldReplication Verb = "stop copying"
-	// Rejoin ends Isolate and CutController.
+	// HoldReplication keeps a broker from copying what other brokers lead, while its heartbeats go on.
+	HoldReplication Verb = "hold the replication of"
+	// Rejoin ends Isolate, CutController and HoldReplication.
 	Rejoin Verb = "rejoin"
 )
 
@@ -51,11 +51,6 @@ type Cluster interface {
 type Placer interface {
 	// Place puts a partition's replicas on these brokers, the leader first.
 	Place(topic string, partition int32, replicas []int32) error
-}
-
-// Holder is a Cluster that can keep the followers of a partition from copying.
-type Holder interface {
-	Hold(topic string, partition int32) (release func(), err error)
 }
 
 // Config says which cluster a row needs.

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/minikafka/minikafka/integration/conformance"
 )
 
 // electionRows is part E of the table, but for the last replica: the ISR, the high watermark and who leads.
@@ -125,19 +123,16 @@ func deathRows() []row {
 			e.next("C goes on")
 			e.waitISR(t, e.A, e.B, e.C)
 		}},
-		{id: "E03", title: "a live follower that stops copying leaves the ISR after replica.lag.time.max.ms", needs: []conformance.Verb{conformance.HoldReplication}, run: func(e *env) {
+		{id: "E03", title: "a live follower that stops copying leaves the ISR after replica.lag.time.max.ms", during: noReplication, run: func(e *env) {
 			t := e.topic(on(e.A, e.C))
-			release, err := e.cluster.(conformance.Holder).Hold(t.name, 0)
-			if err != nil {
-				e.fatalf("holding the followers: %v", err)
-			}
-			defer release()
-			w := writing(t, "a")
-			w.timeout = 10*e.target.Timing.Lag + e.target.Timing.Patience
-			check(e, "answer to acks=all", e.produce(e.A, w).code, none)
+			e.put(t, "a")
+			e.next("C copies nothing")
+			w := writing(t, "b")
+			w.timeout = 3 * (e.target.Timing.Lag + e.target.Timing.Session)
+			check(e, "answer to acks=all", e.produced(answer[*kmsg.ProduceResponse](e, e.send(e.conn(e.A), w.request()))).code, none)
 			e.waitISR(t, e.A)
 			check(e, "is C alive all the same", e.liveBrokers()[e.C], true)
-			release()
+			e.next("C copies again")
 			e.waitISR(t, e.A, e.C)
 		}},
 		{id: "E04", title: "a follower that has caught up is taken into the ISR again", during: aBrokerIsKilled, run: func(e *env) {

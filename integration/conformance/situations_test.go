@@ -18,6 +18,7 @@ const (
 	noController        = "there is no controller"
 	aBrokerIsIsolated   = "a broker is cut off from the others"
 	noHeartbeats        = "a broker is cut off from the controllers"
+	noReplication       = "a broker copies nothing"
 )
 
 // situations returns what is done to clusters, in the order in which it is done.
@@ -107,6 +108,14 @@ func situations() []situation {
 		},
 		cutOff(aBrokerIsIsolated, conformance.Isolate),
 		cutOff(noHeartbeats, conformance.CutController),
+		{
+			name:  noReplication,
+			needs: []conformance.Verb{conformance.HoldReplication, conformance.Rejoin},
+			steps: []step{
+				{"C copies nothing", func(e *env) { e.do(conformance.HoldReplication, e.C) }},
+				{"C copies again", func(e *env) { e.do(conformance.Rejoin, e.C) }},
+			},
+		},
 	}
 }
 

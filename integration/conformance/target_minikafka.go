@@ -103,15 +103,15 @@ func doBroker(c *minikafka.Cluster, b *minikafka.Broker, verb Verb) {
 			c.Cut(b, controller)
 			c.Cut(controller, b)
 		}
+	case HoldReplication:
+		for _, other := range c.Brokers() {
+			if other.ID() != b.ID() {
+				c.Cut(b, other)
+			}
+		}
 	case Rejoin:
 		c.Heal()
 	default:
 		panic(ErrVerb)
 	}
-}
-
-// Hold implements Holder.
-func (c inProcess) Hold(topic string, partition int32) (release func(), err error) {
-	err = c.Try(func(c *minikafka.Cluster) { release = c.HoldReplication(topic, partition) })
-	return release, err
 }

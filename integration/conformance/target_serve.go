@@ -132,17 +132,19 @@ func (s *served) Do(verb Verb, node int32) error {
 		return s.run("isolate", name)
 	case CutController:
 		return errors.Join(s.run("cut", name, "controller"), s.run("cut", "controller", name))
+	case HoldReplication:
+		var err error
+		for other := range s.addrs {
+			if other != node {
+				err = errors.Join(err, s.run("cut", name, fmt.Sprint(other)))
+			}
+		}
+		return err
 	case Rejoin:
 		return s.run("heal")
 	default:
 		return ErrVerb
 	}
-}
-
-// Hold implements Holder.
-func (s *served) Hold(topic string, partition int32) (release func(), err error) {
-	name := fmt.Sprintf("%s/%d", topic, partition)
-	return func() { _ = s.run("release", name) }, s.run("hold", name) // Releasing twice is an error of no interest.
 }
 
 // Close ends the command as SIGINT does, and removes what it left.

@@ -24,7 +24,8 @@ type Cluster struct {
 	jars  string
 	nodes map[int32]*node
 	start *child.Starter
-	temp  bool // Close removes cfg.Dir
+	links *switchboard // passes nothing on unless cfg.Links
+	temp  bool         // Close removes cfg.Dir
 	close sync.Once
 }
 
@@ -36,7 +37,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, jars: jars, nodes: map[int32]*node{}, start: child.NewStarter()}
+	c := &Cluster{cfg: cfg, jars: jars, nodes: map[int32]*node{}, start: child.NewStarter(), links: newSwitchboard()}
 	if cfg.Dir == "" {
 		if c.cfg.Dir, err = os.MkdirTemp("", "reference-"); err != nil {
 			return nil, fmt.Errorf("reference: %w", err)
@@ -65,25 +66,41 @@ func (c *Cluster) boot(ctx context.Context) error {
 	return c.WaitHealthy(ctx)
 }
 
-// layOut gives every node an id, an address and a folder with its configuration.
+// layOut gives every node an id, addresses and a folder with its configuration.
 func (c *Cluster) layOut() error {
-	addrs, err := freeAddrs(c.cfg.Brokers + c.cfg.Controllers)
+	total := c.cfg.Brokers + c.cfg.Controllers
+	addrs, err := freeAddrs(3 * total)
 	if err != nil {
 		return err
 	}
+	next := func() string {
+		a := addrs[0]
+		addrs = addrs[1:]
+		return a
+	}
+	var bootstrap []string
 	for i := range c.cfg.Controllers {
-		id := firstController + int32(i)
-		c.nodes[id] = &node{id: id, controller: true, addr: addrs[c.cfg.Brokers+i]}
+		n := &node{id: firstController + int32(i), controller: true, addr: next()}
+		n.peer, n.inner = n.addr, n.addr
+		if c.cfg.Links {
+			n.inner = next()
+		}
+		c.nodes[n.id] = n
+		bootstrap = append(bootstrap, n.addr)
 	}
 	for i := range c.cfg.Brokers {
-		id := 1 + int32(i)
-		c.nodes[id] = &node{id: id, addr: addrs[i]}
+		n := &node{id: 1 + int32(i), addr: next(), peer: next(), inner: next()}
+		c.nodes[n.id] = n
 	}
-	bootstrap := strings.Join(addrs[c.cfg.Brokers:], ",")
 	for id, n := range c.nodes {
 		n.dir = filepath.Join(c.cfg.Dir, fmt.Sprint(id))
-		if err := n.write(c.cfg, bootstrap); err != nil {
+		if err := n.write(c.cfg, strings.Join(bootstrap, ",")); err != nil {
 			return fmt.Errorf("reference: node %d: %w", id, err)
+		}
+		if c.cfg.Links {
+			if err := c.links.listen(n.peer, n.inner, id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -219,6 +236,23 @@ func (c *Cluster) signal(id int32, doing string, s os.Signal) (*process, error) 
 	return p, err
 }
 
+// Cut breaks what node from says to node to: the connections that from opens, and the answers on them. Config.Links must be set.
+// Clients still reach every broker.
+func (c *Cluster) Cut(from, to int32) error {
+	if !c.cfg.Links {
+		return ErrNoLinks
+	}
+	if c.nodes[from] == nil || c.nodes[to] == nil {
+		return fmt.Errorf("%w: %d or %d", ErrUnknownNode, from, to)
+	}
+	c.cfg.Logf("reference: cut the link from node %d to node %d", from, to)
+	c.links.set(link{from, to}, true)
+	return nil
+}
+
+// Mend mends all links.
+func (c *Cluster) Mend() { c.links.mend() }
+
 // Close kills all nodes and, if the folder was made for them, removes their data.
 func (c *Cluster) Close() error {
 	var err error
@@ -230,6 +264,7 @@ func (c *Cluster) Close() error {
 			<-n.ended()
 		}
 		c.start.Close()
+		c.links.close()
 		if c.temp {
 			err = errors.Join(err, os.RemoveAll(c.cfg.Dir))
 		}

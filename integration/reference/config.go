@@ -21,6 +21,8 @@ type Config struct {
 	// WithoutELR formats the storage with eligible leader replicas (KIP-966) switched off, as clusters upgraded from
 	// before 4.1 have it.
 	WithoutELR bool
+	// Links lets what nodes say to each other pass through this process, so that links can be cut.
+	Links bool
 	// Properties are server properties for every node, on top of those that make the cluster what it is.
 	Properties map[string]string
 	// HeapMB is the largest heap of each JVM in MiB; 400 when it is 0. A request of 100 MiB needs that.
@@ -53,19 +55,28 @@ func (n *node) write(cfg Config, bootstrap string) error {
 		"node.id":                             fmt.Sprint(n.id),
 		"controller.quorum.bootstrap.servers": bootstrap,
 		"controller.listener.names":           "CONTROLLER",
-		"listener.security.protocol.map":      "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+		"listener.security.protocol.map":      "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,REPLICATION:PLAINTEXT",
 		"log.dirs":                            filepath.Join(n.dir, "data"),
 		// The log cleaner reserves this much heap at once; the default of 128 MiB is for logs larger than a test's.
 		"log.cleaner.dedupe.buffer.size": "16777216",
 	}
-	if n.controller {
+	switch {
+	case n.controller:
 		props["process.roles"] = "controller"
-		props["listeners"] = "CONTROLLER://" + n.addr
-	} else {
+		props["listeners"] = "CONTROLLER://" + n.inner
+		props["advertised.listeners"] = "CONTROLLER://" + n.addr
+	case cfg.Links:
+		props["process.roles"] = "broker"
+		props["listeners"] = "PLAINTEXT://" + n.addr + ",REPLICATION://" + n.inner
+		props["advertised.listeners"] = "PLAINTEXT://" + n.addr + ",REPLICATION://" + n.peer
+		props["inter.broker.listener.name"] = "REPLICATION"
+	default:
 		props["process.roles"] = "broker"
 		props["listeners"] = "PLAINTEXT://" + n.addr
 		props["advertised.listeners"] = "PLAINTEXT://" + n.addr
 		props["inter.broker.listener.name"] = "PLAINTEXT"
+	}
+	if !n.controller {
 		props["broker.rack"] = fmt.Sprintf("r%d", n.id)
 	}
 	maps.Copy(props, cfg.Properties)

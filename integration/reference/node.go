@@ -18,13 +18,16 @@ var (
 	ErrUnknownNode = errors.New("reference: no such node")
 	ErrRunning     = errors.New("reference: the node is running")
 	ErrNotRunning  = errors.New("reference: the node is not running")
+	ErrNoLinks     = errors.New("reference: links cannot be cut without Config.Links")
 )
 
 // node is a controller or a broker: its folder and address, which stay, and its process, which comes and goes.
 type node struct {
 	id         int32
 	controller bool
-	addr       string
+	addr       string // where clients of a broker, or all other nodes, reach it
+	peer       string // where other nodes reach a broker when links can be cut
+	inner      string // where those connections are passed on to; a controller's may be its addr
 	dir        string
 
 	mu   sync.Mutex // guards proc
