@@ -115,7 +115,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 		Logger:      c.logger.With("broker", n.plan.id),
 	})
 	if err != nil {
-		return nil, startError(n.name, err)
+		return nil, startError(err)
 	}
 	n.mu.Lock()
 	n.life, n.listen, n.addr, n.state = b, b.ListenAddr(), b.Addr(), Running
@@ -124,11 +124,12 @@ func (n *brokerNode) start() (*server.Broker, error) {
 	return b, nil
 }
 
-func startError(name fabric.Node, err error) error {
+// startError says what is in the way of a start; the layers below name the node.
+func startError(err error) error {
 	if errors.Is(err, log.ErrInUse) {
-		return fmt.Errorf("%w: %v: %w", ErrInUse, name, err)
+		return fmt.Errorf("%w: %w", ErrInUse, err)
 	}
-	return fmt.Errorf("minikafka: %v: %w", name, err)
+	return fmt.Errorf("minikafka: %w", err)
 }
 
 // end ends the broker's life as the state says.
@@ -204,7 +205,7 @@ func (n *controllerNode) start() error {
 		Timing:    c.layout.controllerTiming,
 	})
 	if err != nil {
-		return startError(n.name, err)
+		return startError(err)
 	}
 	n.mu.Lock()
 	n.life, n.state = life, Running

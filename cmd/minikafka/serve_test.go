@@ -207,17 +207,14 @@ func TestKillKeepsWhatWasAcknowledged(t *testing.T) {
 	var mu sync.Mutex
 	acked := map[string]bool{}
 	enough := make(chan struct{})
-	stop := make(chan struct{})
+	// Produce waits, too, when the cluster is dead and the client's buffer full.
+	load, stop := context.WithCancel(t.Context())
+	defer stop()
 	var producing sync.WaitGroup
 	producing.Go(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		for i := 0; load.Err() == nil; i++ {
 			value := fmt.Sprintf("order %d", i)
-			cl.Produce(t.Context(), kgo.StringRecord(value), func(_ *kgo.Record, err error) {
+			cl.Produce(load, kgo.StringRecord(value), func(_ *kgo.Record, err error) {
 				if err != nil {
 					return
 				}
@@ -236,7 +233,7 @@ func TestKillKeepsWhatWasAcknowledged(t *testing.T) {
 		t.Fatalf("too few records were acknowledged\n%s", s.stderr)
 	}
 	s.signal(syscall.SIGKILL)
-	close(stop)
+	stop()
 	producing.Wait()
 	cl.Close()
 
