@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // testEnv is an environment with a place of its own.
@@ -218,6 +220,13 @@ func TestControlReplacesADeadSocket(t *testing.T) {
 	}
 	dead.SetUnlinkOnClose(false)
 	dead.Close()
+	// A process that another test is just starting has the socket, too, until
+	// it runs its program.
+	for until := time.Now().Add(patience); alive(path); runtime.Gosched() {
+		if time.Now().After(until) {
+			t.Fatalf("waited %v for nobody to have the socket", patience)
+		}
+	}
 	c, err := openControl(env, path, "")
 	if err != nil {
 		t.Fatalf("over the socket of a killed process: %v", err)
