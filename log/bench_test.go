@@ -58,3 +58,47 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRead reads a log that is not cached, a megabyte at a time.
+func BenchmarkRead(b *testing.B) {
+	for _, size := range []int{1000, 64 << 10} {
+		b.Run(fmt.Sprint("size=", size), func(b *testing.B) {
+			p := testPartition(b, testDB(b, Options{CacheBytes: 1}), 0)
+			raw, err := BuildBatch([]Record{{Value: make([]byte, size-75)}}, BatchOptions{ProducerID: -1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for p.Size() < 64<<20 {
+				var batches [][]byte
+				for range 1 + 4<<20/size {
+					batches = append(batches, append([]byte(nil), raw...))
+				}
+				appendBatches(b, p, 1, batches...)
+			}
+			end, offset := p.LogEndOffset(), int64(0)
+			b.SetBytes(1 << 20)
+			b.ResetTimer()
+			for b.Loop() {
+				got, err := p.Read(offset, end, 1<<20, true)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if offset += int64(len(got) / len(raw)); offset >= end {
+					offset = 0
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkEntry is what replication asks for each entry and follower.
+func BenchmarkEntry(b *testing.B) {
+	p := testPartition(b, testDB(b, Options{}), 0)
+	appendBatches(b, p, 1, batchOf(b, 10, BatchOptions{}))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Entry(1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -269,3 +269,28 @@ func fuzzBatch(t *testing.T, raw []byte, flags uint8) {
 		t.Fatalf("%d records of %d", len(records), again.NumRecords)
 	}
 }
+
+// FuzzProducers reads producer states as they come from another replica.
+func FuzzProducers(f *testing.F) {
+	var s Producers
+	for i := range int32(7) {
+		s.Add(sent(0, i*10, 10, int64(i*10)))
+	}
+	s.Add(inTxn(sent(0, 70, 1, 70)))
+	f.Add(s.encode())
+	s.Add(marker(1, 3, 71))
+	f.Add(s.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := parseProducers(b)
+		if err != nil || len(b) == 0 {
+			return
+		}
+		again, err := parseProducers(s.encode())
+		if err != nil || !bytes.Equal(again.encode(), s.encode()) {
+			t.Fatalf("not read back: %v", err)
+		}
+		_, _ = s.Check(sent(0, 0, 1, 0))
+		s.Add(sent(0, 0, 1, 100))
+		s.List()
+	})
+}

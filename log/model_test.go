@@ -410,12 +410,16 @@ func (m *modelRun) highWatermark() {
 }
 
 func (m *modelRun) down() {
-	switch m.r.IntN(4) {
+	switch m.r.IntN(5) {
 	case 0:
+		m.what = "death"
+		m.check(dieOf(m.d))
+		m.d.eraser.wait()
+	case 1:
 		m.what = "close"
 		m.check(m.d.Close())
 		m.synced()
-	case 1:
+	case 2:
 		m.what = "power off"
 		m.check(m.d.PowerOff())
 		if !m.opts.SyncEveryAppend {
