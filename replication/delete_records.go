@@ -1,6 +1,11 @@
 package replication
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"github.com/minikafka/minikafka/log"
+)
 
 // deletion is a DeleteRecords request that waits for the followers
 // (DelayedDeleteRecords).
@@ -26,7 +31,7 @@ func (r *Replica) DeleteRecords(ctx context.Context, offset int64) (int64, error
 	if offset < 0 || offset > v.highWatermark {
 		return -1, ErrOffsetOutOfRange
 	}
-	if err := r.RaiseLogStart(ctx, offset); err != nil {
+	if err := r.RaiseLogStart(offset); err != nil {
 		return -1, err
 	}
 	r.mu.Lock()
@@ -54,14 +59,14 @@ func (r *Replica) DeleteRecords(ctx context.Context, offset int64) (int64, error
 	}
 }
 
-// RaiseLogStart moves the log start up, and has the followers do so.
-func (r *Replica) RaiseLogStart(ctx context.Context, offset int64) error {
-	if err := r.writing.lockWithin(ctx); err != nil {
-		return ErrTimedOut
-	}
-	err := r.log.RaiseLogStart(offset)
-	r.writing.unlock()
-	if err != nil {
+// RaiseLogStart moves the log start up, and has the followers do so. Appends go on
+// meanwhile. A log that has been cut below the offset, as its replica was deposed,
+// gives ErrOffsetOutOfRange.
+func (r *Replica) RaiseLogStart(offset int64) error {
+	switch err := r.log.RaiseLogStart(offset); {
+	case errors.Is(err, log.ErrOffsetOutOfRange):
+		return ErrOffsetOutOfRange
+	case err != nil:
 		r.failed(err)
 		return ErrOffline
 	}

@@ -2,8 +2,11 @@ package replication
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/minikafka/minikafka/log"
 )
 
 // The receiving side of a replica: what stands between the fabric and raft, and
@@ -186,10 +189,11 @@ func (r *Replica) mark(epoch int32, highWatermark, logStart int64) (ok bool) {
 	}
 	r.mu.Unlock()
 	if logStart > r.log.LogStartOffset() {
-		r.writing.lock()
 		err := r.log.RaiseLogStart(min(logStart, r.log.LogEndOffset()))
-		r.writing.unlock()
-		if err != nil {
+		switch {
+		case errors.Is(err, log.ErrOffsetOutOfRange):
+			return false // cut meanwhile; the next message tells it again
+		case err != nil:
 			r.failed(err)
 			return false
 		}

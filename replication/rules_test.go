@@ -101,7 +101,7 @@ func TestRule3AConflictBelowTheLogStartEmptiesTheLog(t *testing.T) {
 	for i := range 10 {
 		c.must(0, -1, fmt.Sprint("lost", i))
 	}
-	if err := c.replica(0).RaiseLogStart(t.Context(), 8); err != nil {
+	if err := c.replica(0).RaiseLogStart(8); err != nil {
 		t.Fatal(err)
 	}
 	c.change(func(*replication.Assignment) { c.epochs[1] = fenced })

@@ -84,9 +84,6 @@ func (b *broker) retain(now time.Time) {
 
 // compact compacts (LogCleaner).
 func (b *broker) compact(now time.Time) {
-	if !b.static.LogCleanerEnable {
-		return
-	}
 	b.eachReplica(func(r *replication.Replica, s *topicSettings) error {
 		if !s.compacts {
 			return nil
