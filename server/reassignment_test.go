@@ -53,6 +53,13 @@ func TestReassignment(t *testing.T) {
 	if p := c.anyImage().Topics["orders"].Partitions[0]; p.Leader != 2 || p.LeaderEpoch != epoch+1 {
 		t.Errorf("after a move away from the leader: %+v, the epoch was %d", *p, epoch)
 	}
+	if p := c.anyImage().Topics["orders"].Partitions[0]; p.Reassigning() {
+		t.Errorf("it has ended, and is still under way: %+v", *p)
+	}
+	listed, err := adm.ListPartitionReassignments(c.ctx(), nil)
+	if err != nil || len(listed) != 0 {
+		t.Errorf("listed afterwards: %v, %v", listed, err)
+	}
 	c.reassigned(adm, 3, 4, 1)
 	c.reassigned(adm, 1, 3)
 	c.eventually("the replicas that are gone", func() bool {
