@@ -322,3 +322,34 @@ func TestRule10AReplicaIsAddedWithinAnEpoch(t *testing.T) {
 		}
 	}
 }
+
+// TestAFollowerThatLeftJoinsAgainOnlyWhenItAnswers drops followers that are
+// alive, have everything, and do not answer any more. An answer that was under
+// way when replication was held may bring each back once.
+func TestAFollowerThatLeftJoinsAgainOnlyWhenItAnswers(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 2)
+	c.must(0, -1, "a")
+	release := c.holds.Hold(c.id)
+	proposed := make(chan []replication.ISRMember, 100)
+	drop := func() (silent bool) {
+		c.change(func(a *replication.Assignment) {
+			a.ISR = []int32{0}
+			c.refuse = func(ch replication.ISRChange) error { proposed <- ch.ISR; return nil }
+		})
+		c.publish()
+		select {
+		case <-proposed:
+			return false
+		case <-time.After(20 * time.Millisecond):
+			return true
+		}
+	}
+	for n := 0; !drop(); n++ {
+		if n == 2*2 { // each follower once, in a proposal and in the next
+			t.Fatalf("followers that do not answer are proposed again and again\n%s", c)
+		}
+	}
+	release()
+	c.wait("the followers to be back", func() bool { return len(c.replica(0).State().ISR) == 3 })
+}
