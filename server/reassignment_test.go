@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// reassigned starts a reassignment of orders-0 and waits for its end.
+// reassigned starts a reassignment of orders-0 and waits until every broker knows
+// of its end.
 func (c *cluster) reassigned(adm *kadm.Client, to ...int32) {
 	c.t.Helper()
 	var req kadm.AlterPartitionAssignmentsReq
@@ -23,8 +24,12 @@ func (c *cluster) reassigned(adm *kadm.Client, to ...int32) {
 	is(c.t, "reassign", err, nil)
 	is(c.t, "reassign", r["orders"][0].Err, nil)
 	c.eventually(fmt.Sprintf("replicas %v", to), func() bool {
-		p := c.anyImage().Topics["orders"].Partitions[0]
-		return slices.Equal(p.Replicas, to) && len(p.ISR) == len(to)
+		for _, b := range c.brokers {
+			if p := b.Image().Topics["orders"].Partitions[0]; !slices.Equal(p.Replicas, to) || len(p.ISR) != len(to) {
+				return false
+			}
+		}
+		return true
 	})
 }
 

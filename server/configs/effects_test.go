@@ -48,6 +48,7 @@ func fields() map[string]string {
 			all[f.Name] = f.Tag.Get("config")
 		}
 	}
+	all["LogAppendTime"] = all["MessageTimestampType"] // by way of a method
 	return all
 }
 
