@@ -97,9 +97,6 @@ func withTimeout(t testing.TB, what string, fn func()) {
 // TestDamagedFiles changes bytes and cuts files at random.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
-	if raceDetector {
-		t.Skip("bbolt 1.5.0 races with itself when it gives up on a damaged file: its check goes on in a goroutine")
-	}
 	r := rand.New(rand.NewPCG(seedOf(t), 0))
 	for _, down := range []func(*DB) error{(*DB).Crash, (*DB).Close, dieOf} {
 		sample := sampleFile(t, 60, down)
@@ -213,9 +210,6 @@ func TestFileInUse(t *testing.T) {
 
 // FuzzOpenDamaged lets the fuzzer choose what is written where in the file.
 func FuzzOpenDamaged(f *testing.F) {
-	if raceDetector {
-		f.Skip("as TestDamagedFiles")
-	}
 	samples := [][]byte{sampleFile(f, 12, (*DB).Close), sampleFile(f, 12, dieOf)}
 	f.Add(uint8(0), []byte{0, 0, 0, 16, 1, 0, 0, 0, 0, 0, 0, 0})
 	f.Add(uint8(1), []byte{0, 0, 16, 8, 1, 0, 0, 0, 2, 0, 0, 0})

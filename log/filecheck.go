@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -76,6 +77,8 @@ type pageRef struct {
 	id    uint64
 	depth int
 	root  bool
+	// The page's keys are at or above least and below limit; nil is no bound.
+	least, limit []byte
 }
 
 // damaged is an error at a page.
@@ -230,6 +233,7 @@ func (c *pageCheck) branch(ref pageRef, b []byte, count uint16) error {
 	if err != nil {
 		return err
 	}
+	order := keyOrder{ref: ref}
 	for i := range int(count) {
 		e := table[i*pageElementBytes:]
 		pos, size := int64(ne.Uint32(e)), int64(ne.Uint32(e[4:]))
@@ -237,8 +241,48 @@ func (c *pageCheck) branch(ref pageRef, b []byte, count uint16) error {
 		if size == 0 || at+size > c.span(b) {
 			return damaged(ref.id, "element %d", i)
 		}
-		c.queue = append(c.queue, pageRef{id: ne.Uint64(e[8:]), depth: ref.depth + 1})
+		key, err := c.key(ref.id, b, at, size)
+		if err == nil {
+			err = order.next(key)
+		}
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			c.queue[len(c.queue)-1].limit = key
+		}
+		c.queue = append(c.queue, pageRef{id: ne.Uint64(e[8:]), depth: ref.depth + 1, least: key, limit: ref.limit})
 	}
+	return nil
+}
+
+// key reads a key, which may lie beyond the first page.
+func (c *pageCheck) key(id uint64, b []byte, at, size int64) ([]byte, error) {
+	if at+size <= int64(len(b)) {
+		return bytes.Clone(b[at : at+size]), nil
+	}
+	key := make([]byte, size)
+	if _, err := c.f.ReadAt(key, int64(id)*c.pageSize+at); err != nil {
+		return nil, damaged(id, "%v", err)
+	}
+	return key, nil
+}
+
+// keyOrder checks that the keys of a page ascend, within its bounds. bbolt does
+// so too when it looks for free pages, and panics in a way that nobody survives.
+type keyOrder struct {
+	ref  pageRef
+	last []byte
+}
+
+func (o *keyOrder) next(key []byte) error {
+	switch {
+	case o.last == nil && bytes.Compare(key, o.ref.least) < 0,
+		o.last != nil && bytes.Compare(key, o.last) <= 0,
+		o.ref.limit != nil && bytes.Compare(key, o.ref.limit) >= 0:
+		return damaged(o.ref.id, "key %x is out of order", key)
+	}
+	o.last = key
 	return nil
 }
 
@@ -248,12 +292,20 @@ func (c *pageCheck) leaf(ref pageRef, b []byte, count uint16) error {
 	if err != nil {
 		return err
 	}
+	order := keyOrder{ref: ref}
 	for i := range int(count) {
 		e := table[i*pageElementBytes:]
 		flags, pos, ksize, vsize := ne.Uint32(e), int64(ne.Uint32(e[4:])), int64(ne.Uint32(e[8:])), int64(ne.Uint32(e[12:]))
 		at := pageHeaderBytes + int64(i*pageElementBytes) + pos
 		if ksize == 0 || at+ksize+vsize > c.span(b) || flags > leafBucket {
 			return damaged(ref.id, "element %d", i)
+		}
+		key, err := c.key(ref.id, b, at, ksize)
+		if err == nil {
+			err = order.next(key)
+		}
+		if err != nil {
+			return err
 		}
 		if flags != leafBucket {
 			continue

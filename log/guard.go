@@ -50,7 +50,26 @@ func (d *DB) update(fn func(tx *bolt.Tx) error) error {
 	if d.broken.Load() {
 		return ErrCorruptFile
 	}
-	err := guard(func() error { return d.bolt.Update(fn) })
+	err := guard(func() (err error) {
+		// Not bolt.Update: after a panic that looks for the free pages, in a
+		// goroutine whose own panic nobody could recover from.
+		tx, err := d.bolt.Begin(true)
+		if err != nil {
+			return err
+		}
+		done := false
+		defer func() {
+			if !done {
+				err = errors.Join(err, tx.Rollback())
+			}
+		}()
+		if err := fn(tx); err != nil {
+			return err
+		}
+		err = tx.Commit()
+		done = true
+		return err
+	})
 	if errors.Is(err, errPanic) {
 		d.broken.Store(true)
 	}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package log
-
-const raceDetector = false
