@@ -134,6 +134,42 @@ func dieOf(d *DB) error {
 	return d.w.shut(false, func() { _ = d.bolt.Close() })
 }
 
+// TestKeysOutOfOrder swaps the first two keys of each leaf page of a file whose
+// process died.
+func TestKeysOutOfOrder(t *testing.T) {
+	t.Parallel()
+	ne := binary.NativeEndian
+	sample := sampleFile(t, 10, dieOf)
+	path := filepath.Join(t.TempDir(), "x.db")
+	found := 0
+	for at := 0; at+4096 <= len(sample); at += 4096 {
+		b := bytes.Clone(sample)
+		page := b[at : at+4096]
+		if ne.Uint16(page[8:]) != pageLeaf || ne.Uint16(page[10:]) < 2 {
+			continue
+		}
+		first, second := bytes.Clone(page[16:32]), bytes.Clone(page[32:48])
+		ne.PutUint32(first[4:], ne.Uint32(first[4:])-pageElementBytes) // where a key is, is told from its element on
+		ne.PutUint32(second[4:], ne.Uint32(second[4:])+pageElementBytes)
+		copy(page[16:], second)
+		copy(page[32:], first)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		switch d, err := Open(path, Options{}); {
+		case errors.Is(err, ErrCorruptFile):
+			found++
+		case err != nil:
+			t.Errorf("page %d: %v", at/4096, err)
+		default:
+			_ = d.Crash() // a page that is not in use
+		}
+	}
+	if found < 3 {
+		t.Errorf("noticed in %d pages", found)
+	}
+}
+
 func TestFileErrors(t *testing.T) {
 	t.Parallel()
 	sample := sampleFile(t, 10, (*DB).Close)
