@@ -84,7 +84,7 @@ func (m *modelRun) verifyReads(p *Partition, l *modelLog) {
 		limit := offset + m.r.Int64N(50)
 		most := m.r.IntN(3000)
 		one := m.r.IntN(2) == 0
-		var want []byte
+		var want, cut []byte // cut follows want where the batch that does not fit is cut
 		available := 0
 		full := false
 		for _, e := range l.entries {
@@ -96,6 +96,9 @@ func (m *modelRun) verifyReads(p *Partition, l *modelLog) {
 			}
 			available += len(e.Data)
 			if len(want)+len(e.Data) > most && (len(want) > 0 || !one) {
+				if !full && len(want) > 0 {
+					cut = e.Data[:max(0, most-len(want))]
+				}
 				full = true
 			}
 			if !full {
@@ -106,6 +109,11 @@ func (m *modelRun) verifyReads(p *Partition, l *modelLog) {
 		m.check(err)
 		if !bytes.Equal(got, want) {
 			m.fail("%v: read %d-%d gave %d bytes, want %d", p.ID(), offset, limit, len(got), len(want))
+		}
+		got, err = p.ReadCut(offset, limit, most, one)
+		m.check(err)
+		if !bytes.Equal(got, slices.Concat(want, cut)) {
+			m.fail("%v: cut read %d-%d gave %d bytes, want %d and %d", p.ID(), offset, limit, len(got), len(want), len(cut))
 		}
 		if got := p.BytesAvailable(offset, limit, most); got != min(available, most) {
 			m.fail("%v: %d bytes available in %d-%d up to %d, want %d", p.ID(), got, offset, limit, most, available)

@@ -71,13 +71,22 @@ func (p *Partition) EndOffsetAt(index uint64) (int64, error) {
 // empty. What compaction has emptied is skipped. The bytes are a copy, or
 // immutable.
 func (p *Partition) Read(offset, limit int64, maxBytes int, minOne bool) ([]byte, error) {
+	return p.gather(offset, gatherer{limit: limit, left: maxBytes, minOne: minOne})
+}
+
+// ReadCut is Read, but where a later batch does not fit it is cut at maxBytes,
+// as Kafka's slices of its files are. Clients drop what is cut.
+func (p *Partition) ReadCut(offset, limit int64, maxBytes int, minOne bool) ([]byte, error) {
+	return p.gather(offset, gatherer{limit: limit, left: maxBytes, minOne: minOne, cut: true})
+}
+
+func (p *Partition) gather(offset int64, g gatherer) ([]byte, error) {
 	p.mu.RLock()
 	start, end := p.meta.logStart, p.tail.end
 	if offset < start || offset > end {
 		p.mu.RUnlock()
 		return nil, p.wrap(fmt.Errorf("%w: %d, log %d-%d", ErrOffsetOutOfRange, offset, start, end))
 	}
-	g := gatherer{limit: limit, left: maxBytes, minOne: minOne}
 	cached, ok := p.cache.from(offset)
 	if ok {
 		for i := range cached {
@@ -87,7 +96,7 @@ func (p *Partition) Read(offset, limit int64, maxBytes int, minOne bool) ([]byte
 		}
 	}
 	p.mu.RUnlock()
-	if ok || offset >= limit || offset == end {
+	if ok || offset >= g.limit || offset == end {
 		return g.bytes(), nil
 	}
 	err := p.read(func(v *view) error {
@@ -112,6 +121,7 @@ type gatherer struct {
 	limit   int64
 	left    int
 	minOne  bool
+	cut     bool // a batch that does not fit is cut
 	batches [][]byte
 	copied  []byte
 }
@@ -125,6 +135,9 @@ func (g *gatherer) take(s *stored) bool {
 		return true
 	}
 	if len(s.data) > g.left && (len(g.batches) > 0 || !g.minOne) {
+		if g.cut && g.left > 0 && len(g.batches) > 0 {
+			g.batches = append(g.batches, s.data[:g.left])
+		}
 		return false
 	}
 	g.batches = append(g.batches, s.data)

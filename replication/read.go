@@ -25,7 +25,7 @@ type ReadRequest struct {
 
 // ReadResult is what a read found. Watermarks are as of before the read.
 type ReadResult struct {
-	Records          []byte
+	Records          []byte // the last batch may be cut at MaxBytes
 	HighWatermark    int64
 	LastStableOffset int64
 	LogStartOffset   int64
@@ -98,7 +98,7 @@ func (r *Replica) Read(q ReadRequest) (ReadResult, error) {
 		res.AboveLimit = q.Offset > limit
 		return res, nil
 	}
-	if res.Records, err = r.log.Read(q.Offset, limit, q.MaxBytes, q.MinOne); err != nil {
+	if res.Records, err = r.log.ReadCut(q.Offset, limit, q.MaxBytes, q.MinOne); err != nil {
 		return ReadResult{}, err
 	}
 	if q.Isolation == ReadCommitted {

@@ -10,8 +10,8 @@ import (
 	"github.com/minikafka/minikafka/replication"
 )
 
-// DescribeLogDirs (35), versions 1-5. A broker has one directory: its file. How
-// large the disk is, which v4 asks for, is not told.
+// DescribeLogDirs (35), versions 1-5. A broker has one directory: its file. v4
+// tells how large its volume is.
 
 func describeLogDirs(r *request, q *kmsg.DescribeLogDirsRequest) (kmsg.Response, error) {
 	resp := q.ResponseKind().(*kmsg.DescribeLogDirsResponse)
@@ -20,7 +20,7 @@ func describeLogDirs(r *request, q *kmsg.DescribeLogDirsRequest) (kmsg.Response,
 	if path, err := filepath.Abs(dir.Dir); err == nil {
 		dir.Dir = path
 	}
-	dir.TotalBytes, dir.UsableBytes = -1, -1
+	dir.TotalBytes, dir.UsableBytes = volume(filepath.Dir(dir.Dir))
 	dir.Topics = []kmsg.DescribeLogDirsResponseDirTopic{}
 
 	asked := map[place]bool{}

@@ -19,7 +19,7 @@ func describeProducers(r *request, q *kmsg.DescribeProducersRequest) (kmsg.Respo
 		err := election.ValidateTopicName(t.Topic)
 		message := errorMessage(err)
 		if err == nil && m.Topics[t.Topic] == nil {
-			err = kerr.UnknownTopicOrPartition
+			err, message = kerr.UnknownTopicOrPartition, &kerr.UnknownTopicOrPartition.Description
 		}
 		for _, p := range t.Partitions {
 			a := kmsg.NewDescribeProducersResponseTopicPartition()

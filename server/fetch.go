@@ -148,6 +148,8 @@ func (f *fetching) resolve() {
 		}
 		if t == nil || p.key.partition < 0 || int(p.key.partition) >= len(t.Partitions) {
 			p.fail(err)
+			// Kafka leaves the message's default here, which is not null.
+			p.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 			refused = append(refused, p)
 			continue
 		}

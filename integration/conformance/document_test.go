@@ -21,7 +21,6 @@ func reasons() map[string]string {
 	)
 	return map[string]string{
 		"F17": coordinators, "F18": coordinators, "P27": coordinators,
-		"F10": "A fetch returns whole batches only. Kafka cuts its files at the byte limit, and clients drop what is cut off.",
 	}
 }
 
