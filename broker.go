@@ -43,7 +43,8 @@ func (b *Broker) ID() int32 { return b.place.plan.id }
 // restarts.
 func (b *Broker) Addr() string { return b.place.address() }
 
-// State tells whether the broker runs, and if not, how it ended.
+// State tells whether the broker runs or is paused, and if it does not run, how
+// it ended.
 func (b *Broker) State() State { return b.place.stateNow() }
 
 func (b *Broker) String() string    { return b.place.name.String() }
@@ -59,7 +60,29 @@ func (b *Broker) Crash() { b.cluster.tb.Helper(); b.end(Crashed) }
 // since the broker was started.
 func (b *Broker) PowerOff() { b.cluster.tb.Helper(); b.end(PoweredOff) }
 
-// Shutdown ends the broker in order: its leaderships move first.
+// Pause freezes the broker as SIGSTOP would, or a long garbage collection, until
+// [Broker.Resume]: connections stay open, and new ones are taken up by the
+// operating system, but nothing is answered, written or sent, and no timer does
+// anything. Whoever waits for the broker takes it for slow at first; once its
+// session has ended the controller has others lead. Pausing a paused broker does
+// nothing.
+func (b *Broker) Pause() { b.cluster.tb.Helper(); b.pause(true) }
+
+// Resume ends a pause: the broker goes on as if nothing had happened, with what
+// clients have sent meanwhile first; some 50 ms later it hears the other nodes
+// again, and finds out whether it was deposed. Until then it may acknowledge
+// records with acks=1 that are lost, as Kafka's brokers do.
+func (b *Broker) Resume() { b.cluster.tb.Helper(); b.pause(false) }
+
+func (b *Broker) pause(paused bool) {
+	b.cluster.tb.Helper()
+	ctx, cancel := b.cluster.cluster.deadline()
+	defer cancel()
+	b.cluster.check(b.place.exclusive(ctx, func() error { return b.place.pause(paused) }))
+}
+
+// Shutdown ends the broker in order: its leaderships move first. The test fails
+// when the broker is paused: its process would not even see the signal.
 func (b *Broker) Shutdown() { b.cluster.tb.Helper(); b.end(ShutDown) }
 
 func (b *Broker) end(how State) {

@@ -187,6 +187,8 @@ func (c *cluster) close() error {
 	how := ShutDown
 	if c.tempDir {
 		how = Crashed
+	} else {
+		c.endFaults(ctx)
 	}
 	errs := make([]error, len(c.brokers)+len(c.controllers)+1)
 	var all sync.WaitGroup

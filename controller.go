@@ -38,13 +38,15 @@ func (c *Cluster) controllerAt(n *controllerNode) *Controller {
 }
 
 // active is the active controller, or nil. While an old one does not know yet
-// that it was replaced, it is the one with the newer metadata.
+// that it was replaced, it is the one with the newer metadata. One that is
+// paused counts as long as the others are too few to replace it.
 func (c *cluster) active() *controllerNode {
 	var best *controllerNode
 	var term uint64
+	quorum := c.quorum()
 	for _, n := range c.controllers {
 		life := n.running()
-		if life == nil || !life.Active() {
+		if life == nil || !life.Active() || quorum && n.isPaused() {
 			continue
 		}
 		var t uint64
@@ -66,6 +68,27 @@ func (c *Controller) State() State { return c.place.stateNow() }
 
 func (c *Controller) String() string    { return c.place.name.String() }
 func (c *Controller) node() fabric.Node { return c.place.name }
+
+// Pause freezes the controller as SIGSTOP would: it answers nothing and sends
+// nothing, and its timers do nothing, until [Controller.Resume]. Others elect
+// another active controller meanwhile, if they are a majority.
+func (c *Controller) Pause() { c.cluster.tb.Helper(); c.pause(true) }
+
+// Resume ends a pause. If the controller was the active one it finds out that
+// it was replaced.
+func (c *Controller) Resume() { c.cluster.tb.Helper(); c.pause(false) }
+
+func (c *Controller) pause(paused bool) {
+	c.cluster.tb.Helper()
+	ctx, cancel := c.cluster.cluster.deadline()
+	defer cancel()
+	c.cluster.check(c.place.exclusive(ctx, func() error { return c.place.pause(paused) }))
+}
+
+// PowerOff cuts the controller's power. As Kafka's metadata log syncs what it
+// writes, nothing is lost that the controller has answered for: seen from
+// outside this is [Controller.Crash].
+func (c *Controller) PowerOff() { c.cluster.tb.Helper(); c.end(PoweredOff) }
 
 // Crash ends the controller as the death of its process would.
 func (c *Controller) Crash() { c.cluster.tb.Helper(); c.end(Crashed) }
@@ -97,12 +120,13 @@ func (c *Controller) Restart() {
 	c.cluster.check(err)
 }
 
-// quorum tells whether a majority of controllers runs and can exchange messages.
+// quorum tells whether a majority of controllers runs, is not paused, and can
+// exchange messages.
 func (c *cluster) quorum() bool {
 	for _, a := range c.controllers {
 		n := 0
 		for _, b := range c.controllers {
-			if a.running() != nil && b.running() != nil &&
+			if a.up() && b.up() &&
 				(a == b || c.fabric.Reachable(a.name, b.name) && c.fabric.Reachable(b.name, a.name)) {
 				n++
 			}

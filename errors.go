@@ -12,6 +12,8 @@ var (
 	ErrRunning = errors.New("minikafka: the node is running")
 	// ErrNotRunning is something asked of a node that does not run.
 	ErrNotRunning = errors.New("minikafka: the node is not running")
+	// ErrPaused is something asked of a node that is paused, and so cannot do it.
+	ErrPaused = errors.New("minikafka: the node is paused")
 	// ErrUnknownTopic is a topic or partition that does not exist.
 	ErrUnknownTopic = errors.New("minikafka: no such topic or partition")
 	// ErrNoLeader is a partition that has no leader that runs.

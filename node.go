@@ -19,7 +19,9 @@ type State string
 
 // The states of a node.
 const (
-	Running    State = "running"
+	Running State = "running"
+	// Paused is a node that runs, but is frozen.
+	Paused     State = "paused"
 	Crashed    State = "crashed"
 	PoweredOff State = "powered off"
 	ShutDown   State = "shut down"
@@ -135,6 +137,10 @@ func startError(err error) error {
 // end ends the broker's life as the state says.
 func (n *brokerNode) end(ctx context.Context, how State) error {
 	n.mu.Lock()
+	if n.state == Paused && how == ShutDown {
+		n.mu.Unlock()
+		return fmt.Errorf("%w: %v cannot be shut down: Resume it first, or Crash it", ErrPaused, n.name)
+	}
 	b := n.life
 	if b != nil {
 		n.state = Stopping
@@ -216,6 +222,10 @@ func (n *controllerNode) start() error {
 
 func (n *controllerNode) end(how State) error {
 	n.mu.Lock()
+	if n.state == Paused && how == ShutDown {
+		n.mu.Unlock()
+		return fmt.Errorf("%w: %v cannot be shut down: Resume it first, or Crash it", ErrPaused, n.name)
+	}
 	life := n.life
 	if life != nil {
 		n.life, n.state = nil, Stopping
@@ -229,6 +239,7 @@ func (n *controllerNode) end(how State) error {
 		end = life.Stop
 	}
 	err := end()
+	n.cluster.fabric.Resume(n.name) // for the next life
 	n.mu.Lock()
 	n.state = how
 	n.mu.Unlock()

@@ -85,8 +85,11 @@ func (b *Broker) produce(ctx context.Context, topic string, partition int32, ack
 
 func (n *brokerNode) produce(ctx context.Context, topic string, partition int32, acks int16, records []Record) (int64, error) {
 	life := n.running()
-	if life == nil {
+	switch {
+	case life == nil:
 		return -1, ErrNotRunning
+	case n.isPaused():
+		return -1, fmt.Errorf("%w: Resume it", ErrPaused)
 	}
 	if len(records) == 0 {
 		return -1, errors.New("no records")

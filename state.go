@@ -158,7 +158,7 @@ func (c *cluster) leading(topic string, partition int32) (*brokerNode, *replicat
 		return nil, nil
 	}
 	n, err := c.leader(topic, partition)
-	if err != nil {
+	if err != nil || n.isPaused() {
 		return nil, nil
 	}
 	id, err := c.partitionID(topic, partition)

@@ -22,7 +22,8 @@ func (c *Cluster) Wait(what string, cond func() bool) {
 	c.check(c.cluster.wait(ctx, what, cond))
 }
 
-// WaitLeader waits until a partition has a leader that runs and serves clients.
+// WaitLeader waits until a partition has a leader that runs, is not paused, and
+// serves clients.
 func (c *Cluster) WaitLeader(topic string, partition int32) *Broker {
 	c.tb.Helper()
 	var leader *brokerNode
@@ -69,7 +70,8 @@ func (c *cluster) knows(topic string, partition int32, p *election.Partition, is
 
 // WaitHealthy waits until all is well as far as nodes run: every broker that
 // runs is known to all others as alive, every partition has a leader that serves
-// clients, and all replicas on brokers that run are in sync.
+// clients, and all replicas on brokers that run are in sync. Paused brokers do
+// not count as running.
 func (c *Cluster) WaitHealthy() {
 	c.tb.Helper()
 	c.Wait("a healthy cluster", c.cluster.healthy)
@@ -175,7 +177,7 @@ func (c *cluster) allJoined() bool {
 	}
 	for _, n := range c.brokers {
 		life := n.running()
-		if life == nil {
+		if life == nil || n.isPaused() {
 			continue
 		}
 		if !closed(life.Ready()) || !newest.Brokers[n.plan.id].Alive() {
@@ -194,7 +196,7 @@ func (c *cluster) healthy() bool {
 	}
 	runs := map[int32]bool{}
 	for _, n := range c.brokers {
-		runs[n.plan.id] = n.running() != nil
+		runs[n.plan.id] = n.up()
 	}
 	for name, topic := range c.image().Topics {
 		for p, registered := range topic.Partitions {

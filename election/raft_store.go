@@ -39,7 +39,8 @@ func bucketSnapshot() []byte { return []byte("snapshot") }
 
 // store is one controller's bbolt file: raft's log, its term and vote, and the
 // newest snapshot. Writes are not synced one by one: a process's death loses
-// nothing, a power cut is not staged for controllers. Closing syncs.
+// nothing, and a power cut is staged as if they were, as Kafka's metadata log
+// syncs what it writes. Closing syncs.
 //
 // It goes on answering after close, with ErrLogNotFound and errors: a goroutine
 // of raft's reads it now and then.

@@ -165,6 +165,14 @@ func (c *conn) read() ([]byte, error) {
 	}
 	_ = c.net.SetReadDeadline(deadline(c.b.static.ConnectionsMaxIdleMs))
 	head, err := c.in.Peek(4)
+	for errors.Is(err, os.ErrDeadlineExceeded) && c.b.pauses.gate.closed.Load() {
+		// A paused process closes nothing.
+		if err := c.b.pauses.gate.pass(c.ctx); err != nil {
+			return nil, err
+		}
+		_ = c.net.SetReadDeadline(deadline(c.b.static.ConnectionsMaxIdleMs))
+		head, err = c.in.Peek(4)
+	}
 	if err != nil {
 		if err == io.EOF && len(head) > 0 { //nolint:errorlint // Peek returns the reader's error bare.
 			err = io.ErrUnexpectedEOF

@@ -98,8 +98,11 @@ func (b *broker) accept() {
 	for {
 		c, err := b.listener.Accept()
 		switch {
-		case err == nil:
+		case err == nil && b.pauses.gate.pass(b.ctx) == nil:
 			b.open(c)
+		case err == nil:
+			_ = c.Close()
+			return
 		case b.ctx.Err() != nil, errors.Is(err, net.ErrClosed):
 			return
 		default:

@@ -16,6 +16,9 @@ import (
 // offset, -1 when it was not stored; errors are kerr's, or wrap ErrStopped of
 // replication when the broker has ended.
 func (b *Broker) Produce(ctx context.Context, topic string, partition int32, acks int16, batch []byte) (int64, error) {
+	if err := b.pauses.gate.pass(ctx); err != nil {
+		return -1, err
+	}
 	q := kmsg.NewPtrProduceRequest()
 	q.Version, q.Acks, q.TimeoutMillis = 11, acks, math.MaxInt32
 	if deadline, ok := ctx.Deadline(); ok {

@@ -84,7 +84,7 @@ func TestVerbsReachTheCluster(t *testing.T) {
 	env := testEnv(t)
 	_, fake := running(t, env, "", "")
 	lines := []string{
-		"status", "crash 1", "restart 1", "shutdown controller", "power-off 2", "split 1,2 3", "isolate controller:2",
+		"status", "crash 1", "restart 1", "pause 1", "resume 1", "shutdown controller", "power-off 2", "split 1,2 3", "isolate controller:2",
 		"cut 1 2", "heal", "hold orders/0", "release orders/0", "elect orders/0", "elect orders/0 --unclean",
 		"--json status", "elect --unclean --json orders/1",
 	}
@@ -110,7 +110,7 @@ func TestVerbsReachTheCluster(t *testing.T) {
 			t.Errorf("request %d was %+v, want %+v", i, got, want)
 		}
 	}
-	if !fake.seen[12].Unclean || fake.seen[11].Unclean {
+	if !fake.seen[14].Unclean || fake.seen[13].Unclean {
 		t.Error("--unclean did not arrive, or arrived uncalled for")
 	}
 }

@@ -89,13 +89,16 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 type breakable interface {
 	minikafka.Node
 	Crash()
+	PowerOff()
+	Pause()
+	Resume()
 	Shutdown()
 	Restart()
 	State() minikafka.State
 }
 
 func (e *executor) onNode(c *minikafka.Cluster, req request) (string, any, error) {
-	n, err := findNode(c, req.Args[0], req.Verb == "restart")
+	n, err := findNode(c, req.Args[0], wanted(req.Verb))
 	if err != nil {
 		return "", nil, err
 	}
@@ -114,23 +117,45 @@ func (e *executor) onNode(c *minikafka.Cluster, req request) (string, any, error
 		c.Isolate(n)
 		text = "is cut off from all other nodes"
 	case "power-off":
-		b, ok := n.(*minikafka.Broker)
-		if !ok {
-			return "", nil, badRequest("power-off takes a broker")
-		}
-		b.PowerOff()
+		n.PowerOff()
 		text = "lost power"
+	case "pause":
+		n.Pause()
+		text = "is paused"
+	case "resume":
+		n.Resume()
+		text = "goes on"
 	default:
 		return "", nil, badRequest("there is no verb %q", req.Verb)
 	}
 	return fmt.Sprintf("%v %s", n, text), result{Verb: req.Verb, Nodes: []string{n.String()}}, nil
 }
 
-// findNode finds the node that is meant; down says that it is one that does not
-// run.
-func findNode(c *minikafka.Cluster, name string, down bool) (breakable, error) {
+// wanted is which controller a verb means by "controller".
+func wanted(verb string) condition {
+	switch verb {
+	case "restart":
+		return isDown
+	case "resume":
+		return isPaused
+	default:
+		return isActive
+	}
+}
+
+// condition is which of several controllers is meant when none is named.
+type condition string
+
+const (
+	isActive condition = "active"
+	isDown   condition = "down"
+	isPaused condition = "paused"
+)
+
+// findNode finds the node that is meant.
+func findNode(c *minikafka.Cluster, name string, want condition) (breakable, error) {
 	if name == "controller" {
-		return findController(c, down)
+		return findController(c, want)
 	}
 	if id, ok := strings.CutPrefix(name, "controller:"); ok {
 		n, err := parseID(id)
@@ -151,24 +176,25 @@ func findNode(c *minikafka.Cluster, name string, down bool) (breakable, error) {
 	return c.Broker(id), nil
 }
 
-func findController(c *minikafka.Cluster, down bool) (breakable, error) {
+func findController(c *minikafka.Cluster, want condition) (breakable, error) {
 	all := c.Controllers()
 	if len(all) == 1 {
 		return all[0], nil
 	}
-	if !down {
+	if want == isActive {
 		return c.Controller(), nil
 	}
-	var stopped []*minikafka.Controller
+	var fitting []*minikafka.Controller
 	for _, ctl := range all {
-		if ctl.State() != minikafka.Running {
-			stopped = append(stopped, ctl)
+		state := ctl.State()
+		if (state == minikafka.Paused) == (want == isPaused) && state != minikafka.Running {
+			fitting = append(fitting, ctl)
 		}
 	}
-	if len(stopped) != 1 {
-		return nil, badRequest("%d of %d controllers are down: name one as controller:ID", len(stopped), len(all))
+	if len(fitting) != 1 {
+		return nil, badRequest("%d of %d controllers are %s: name one as controller:ID", len(fitting), len(all), want)
 	}
-	return stopped[0], nil
+	return fitting[0], nil
 }
 
 func (e *executor) split(c *minikafka.Cluster, req request) (string, any, error) {
@@ -177,7 +203,7 @@ func (e *executor) split(c *minikafka.Cluster, req request) (string, any, error)
 	for _, arg := range req.Args {
 		var group []minikafka.Node
 		for name := range strings.SplitSeq(arg, ",") {
-			n, err := findNode(c, name, false)
+			n, err := findNode(c, name, isActive)
 			if err != nil {
 				return "", nil, err
 			}
@@ -191,11 +217,11 @@ func (e *executor) split(c *minikafka.Cluster, req request) (string, any, error)
 }
 
 func (e *executor) cut(c *minikafka.Cluster, req request) (string, any, error) {
-	from, err := findNode(c, req.Args[0], false)
+	from, err := findNode(c, req.Args[0], isActive)
 	if err != nil {
 		return "", nil, err
 	}
-	to, err := findNode(c, req.Args[1], false)
+	to, err := findNode(c, req.Args[1], isActive)
 	if err != nil {
 		return "", nil, err
 	}

@@ -124,9 +124,10 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 	for _, line := range []string{
 		"hold orders/0", "release orders/0",
 		"power-off 1", "restart 1",
+		"pause 1", "resume 1", "pause controller", "resume controller", "pause 2", "crash 2", "restart 2",
 		"shutdown 2", "restart 2",
 		"split 1,2 3", "heal", "isolate 3", "heal", "cut 1 2", "heal",
-		"crash controller", "restart controller",
+		"crash controller", "restart controller", "power-off controller", "restart controller",
 		"shutdown controller:2", "restart controller:2",
 	} {
 		p.must(strings.Fields(line)...)
@@ -140,15 +141,15 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 		t.Errorf("elect: exit %d, %s", code, stderr)
 	}
 	for line, want := range map[string]int{
-		"crash 9": exitUsage, "crash x": exitUsage, "power-off controller": exitUsage, "crash controller:7": exitUsage,
+		"crash 9": exitUsage, "crash x": exitUsage, "crash controller:7": exitUsage,
 		"hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitFailed,
-		"restart controller": exitUsage,
+		"restart controller": exitUsage, "resume controller": exitUsage, "pause 9": exitUsage,
 	} {
 		if code, _, stderr := p.run(strings.Fields(line)...); code != want || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, want %d, in one line: %q", line, code, want, stderr)
 		}
 	}
-	for line, want := range map[string]string{"hold orders/0": "held", "isolate 3": "no link"} {
+	for line, want := range map[string]string{"hold orders/0": "held", "pause 1": "paused", "isolate 3": "no link"} {
 		p.must(strings.Fields(line)...)
 		if out := p.must("status"); !strings.Contains(out, want) {
 			t.Errorf("after %s the status does not say %q:\n%s", line, want, out)

@@ -24,13 +24,18 @@ type verb struct {
 const nodeHelp = `A node is the id of a broker, or "controller" for the active one (for restart: the
 one that is down), or "controller:ID" where there are several.`
 
+const resumeHelp = `A node is the id of a broker, or "controller" for the one that is paused, or
+"controller:ID" where there are several.`
+
 func verbs() map[string]verb {
 	one := cobra.ExactArgs(1)
 	return map[string]verb{
 		"status":    {use: "status", short: "Show nodes, links and partitions", args: cobra.NoArgs},
 		"crash":     {use: "crash NODE", short: "End a node as the death of its process would", long: nodeHelp, args: one},
-		"power-off": {use: "power-off BROKER", short: "Crash a broker and lose what it has not synced", args: one},
+		"power-off": {use: "power-off NODE", short: "Crash a node and lose what it has not synced", long: nodeHelp, args: one},
 		"shutdown":  {use: "shutdown NODE", short: "Shut a node down in order: leaderships move first", long: nodeHelp, args: one},
+		"pause":     {use: "pause NODE", short: "Freeze a node as SIGSTOP would: connections stay open, nothing is answered", long: nodeHelp, args: one},
+		"resume":    {use: "resume NODE", short: "Let a paused node go on", long: resumeHelp, args: one},
 		"restart":   {use: "restart NODE", short: "Start a node again, with its address and its data", long: nodeHelp, args: one},
 		"isolate":   {use: "isolate NODE", short: "Cut a node's links to all other nodes; clients still reach it", long: nodeHelp, args: one},
 		"cut":       {use: "cut FROM TO", short: "Stop messages from one node to another, one way", long: nodeHelp, args: cobra.ExactArgs(2)},
