@@ -94,6 +94,14 @@ func (b *Broker) end(how State) {
 
 // exclusive runs one verb at a time.
 func (p *place) exclusive(ctx context.Context, verb func() error) error {
+	if p.cluster.isClosed() {
+		return ErrClosed
+	}
+	return p.within(ctx, verb)
+}
+
+// within is exclusive for a cluster that is being closed, too.
+func (p *place) within(ctx context.Context, verb func() error) error {
 	done, err := p.take(ctx)
 	if err != nil {
 		return err

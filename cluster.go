@@ -104,6 +104,7 @@ func open(tb TB, opts []Option) (*Cluster, error) {
 		ended:   make(chan struct{}),
 	}
 	c.changed.init()
+	c.fabric.Seed(o.Seed)
 	if _, none := tb.(*noTest); !none {
 		c.witness = replication.NewWitness(c.violation)
 	}
@@ -219,27 +220,19 @@ func (c *cluster) violation(what string) {
 }
 
 func (n *brokerNode) finally(ctx context.Context, how State) error {
-	done, err := n.take(ctx)
-	if err != nil {
-		return err
+	err := n.within(ctx, func() error { return n.end(ctx, how) })
+	if errors.Is(err, ErrNotRunning) {
+		return nil
 	}
-	defer done()
-	if err := n.end(ctx, how); !errors.Is(err, ErrNotRunning) {
-		return err
-	}
-	return nil
+	return err
 }
 
 func (n *controllerNode) finally(ctx context.Context, how State) error {
-	done, err := n.take(ctx)
-	if err != nil {
-		return err
+	err := n.within(ctx, func() error { return n.end(how) })
+	if errors.Is(err, ErrNotRunning) {
+		return nil
 	}
-	defer done()
-	if err := n.end(how); !errors.Is(err, ErrNotRunning) {
-		return err
-	}
-	return nil
+	return err
 }
 
 func (c *cluster) isClosed() bool {

@@ -6,6 +6,8 @@ import "errors"
 var (
 	// ErrOption is a value that an option cannot take.
 	ErrOption = errors.New("minikafka: bad option")
+	// ErrArgument is a value that a method cannot take.
+	ErrArgument = errors.New("minikafka: bad argument")
 	// ErrUnknownNode is a broker or controller that the cluster does not have.
 	ErrUnknownNode = errors.New("minikafka: no such node")
 	// ErrRunning is a restart of a node that runs.

@@ -64,9 +64,9 @@ func (n *controllerNode) pause(paused bool) error {
 func (c *cluster) endFaults(ctx context.Context) {
 	c.fabric.Heal()
 	for _, n := range c.controllers {
-		_ = n.exclusive(ctx, func() error { return n.pause(false) }) // it need not run
+		_ = n.within(ctx, func() error { return n.pause(false) }) // it need not run
 	}
 	for _, n := range c.brokers {
-		_ = n.exclusive(ctx, func() error { return n.pause(false) }) // it need not run
+		_ = n.within(ctx, func() error { return n.pause(false) }) // it need not run
 	}
 }

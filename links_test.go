@@ -1,9 +1,15 @@
 package minikafka_test
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/minikafka/minikafka"
 )
@@ -147,4 +153,143 @@ func TestElectionOfWhoeverIsThere(t *testing.T) {
 			t.Errorf("the old leader has %q", got)
 		}
 	})
+}
+
+// Delays between brokers are time that acks=all takes, and Heal ends them.
+func TestDelayIsLatency(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		leader := c.Leader("orders", 0)
+		follower := c.Broker((leader.ID() + 1) % 3)
+		c.Produce("orders", 0, minikafka.Values("at once")...)
+		c.Delay(leader, follower, 100*time.Millisecond, 50*time.Millisecond)
+		for range 5 {
+			begin := time.Now()
+			c.Produce("orders", 0, minikafka.Values("late")...)
+			// A record may have to wait for the message before it to arrive.
+			if took := time.Since(begin); took < 100*time.Millisecond || took > 300*time.Millisecond {
+				t.Errorf("a record took %v", took)
+			}
+		}
+		want := fmt.Sprintf("slow link from %v to %v 100ms longer and up to 50ms on top", leader, follower)
+		if s := c.Status(); !strings.Contains(s.String(), want) || len(s.Slow) != 1 {
+			t.Errorf("the status does not say %q:\n%v", want, s)
+		}
+		c.Delay(leader, follower, time.Hour, 0)
+		c.Heal()
+		begin := time.Now()
+		c.Produce("orders", 0, minikafka.Values("at once")...)
+		if took := time.Since(begin); took > 200*time.Millisecond {
+			t.Errorf("after Heal a record took %v", took)
+		}
+	})
+}
+
+// A lossy network is slow, and breaks connections, but loses nothing.
+func TestLossLosesNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		for _, from := range c.Brokers() {
+			for _, to := range c.Brokers() {
+				if from != to {
+					c.Lose(from, to, 0.5)
+				}
+			}
+		}
+		cl := client(t, c, kgo.DefaultProduceTopic("orders"), kgo.Dialer(c.DialContext), kgo.RequiredAcks(kgo.AllISRAcks()))
+		const n = 300
+		begin := time.Now()
+		var want []string
+		for i := range n {
+			want = append(want, fmt.Sprint(i))
+			if err := cl.ProduceSync(t.Context(), kgo.StringRecord(want[i])).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begin); took < n*100*time.Millisecond {
+			t.Errorf("%d records took %v over a network that loses every other packet", n, took)
+		}
+		c.Heal()
+		c.WaitHealthy()
+		for _, b := range c.Brokers() {
+			if got := values(b.Records("orders", 0)); got != strings.Join(want, " ") {
+				t.Errorf("%v has %q", b, got)
+			}
+		}
+	}, minikafka.Timing(minikafka.KafkaTimings))
+}
+
+// Controllers' links are links.
+func TestDelayedControllers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		old := c.Controller()
+		for _, other := range c.Controllers() {
+			if other != old {
+				c.Delay(old, other, time.Minute, 0)
+			}
+		}
+		c.Wait("another active controller", func() bool { return c.Controller() != old })
+		c.CreateTopic("new", 1)
+		c.Heal()
+		c.WaitHealthy()
+	}, minikafka.Controllers(3))
+}
+
+func TestBadLinks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		other := minikafka.Start(t, minikafka.Brokers(3), minikafka.Network(minikafka.PipeNetwork()))
+		var none *minikafka.Broker
+		a, b := c.Broker(0), c.Broker(1)
+		for name, tc := range map[string]struct {
+			want error
+			says string
+			do   func(c *minikafka.Cluster)
+		}{
+			"a negative delay":        {minikafka.ErrArgument, "negative", func(c *minikafka.Cluster) { c.Delay(a, b, -1, 0) }},
+			"a negative jitter":       {minikafka.ErrArgument, "negative", func(c *minikafka.Cluster) { c.Delay(a, b, 0, -1) }},
+			"more than everything":    {minikafka.ErrArgument, "0 to 1", func(c *minikafka.Cluster) { c.Lose(a, b, 1.1) }},
+			"less than nothing":       {minikafka.ErrArgument, "0 to 1", func(c *minikafka.Cluster) { c.Lose(a, b, -0.1) }},
+			"no number":               {minikafka.ErrArgument, "0 to 1", func(c *minikafka.Cluster) { c.Lose(a, b, math.NaN()) }},
+			"a link to itself":        {minikafka.ErrArgument, "itself", func(c *minikafka.Cluster) { c.Cut(a, a) }},
+			"one group":               {minikafka.ErrArgument, "two groups", func(c *minikafka.Cluster) { c.Split(minikafka.Group(a, b)) }},
+			"a broker in two groups":  {minikafka.ErrArgument, "broker 0", func(c *minikafka.Cluster) { c.Split(minikafka.Group(a), minikafka.Group(b, a)) }},
+			"a broker of another":     {minikafka.ErrUnknownNode, "another cluster", func(c *minikafka.Cluster) { c.Isolate(other.Broker(0)) }},
+			"a controller of another": {minikafka.ErrUnknownNode, "another cluster", func(c *minikafka.Cluster) { c.Cut(a, other.Controller()) }},
+			"no node":                 {minikafka.ErrUnknownNode, "nil", func(c *minikafka.Cluster) { c.Isolate(nil) }},
+			"no broker":               {minikafka.ErrUnknownNode, "nil", func(c *minikafka.Cluster) { c.Isolate(none) }},
+		} {
+			if err := c.Try(tc.do); !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%s: %v, want %v, and %q in it", name, err, tc.want, tc.says)
+			}
+		}
+		if s := c.Status(); len(s.Cut)+len(s.Slow) > 0 {
+			t.Errorf("a bad argument had an effect: %v", s)
+		}
+	})
+}
+
+// A follower hears of the high watermark though the message that told it was
+// lost with its connection.
+func TestWatermarkAfterAReset(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		leader := c.Leader("orders", 0)
+		one, two := c.Broker((leader.ID()+1)%3), c.Broker((leader.ID()+2)%3)
+		c.Delay(leader, two, time.Second, 0)
+		if _, err := leader.Produce("orders", 0, minikafka.Values("x")...); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second / 2) // one has the record by now, two has not
+		c.Lose(leader, one, 1)
+		<-time.After(time.Second) // two has, so the high watermark has moved
+		c.Lose(leader, one, 0)
+		if hw := c.PartitionState("orders", 0).Log(one.ID()).HighWatermark; hw != 0 {
+			t.Fatalf("the message was not lost: the follower knows of the high watermark %d", hw)
+		}
+		c.Wait("the follower to hear of the high watermark", func() bool {
+			return c.PartitionState("orders", 0).Log(one.ID()).HighWatermark == 1
+		})
+	}, minikafka.Timing(minikafka.KafkaTimings))
 }

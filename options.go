@@ -43,6 +43,8 @@ type Options struct {
 	WaitTimeout time.Duration
 	// Network is how brokers listen and clients reach them; nil means TCP.
 	Network server.Network
+	// Seed decides what links draw at random.
+	Seed uint64
 	// Logger gets what the nodes log. By default that is the test's log, or
 	// nothing when there is no test, from LogLevel on.
 	Logger   *slog.Logger
@@ -140,6 +142,10 @@ func WaitTimeout(d time.Duration) Option { return func(o *Options) { o.WaitTimeo
 
 // Network sets how brokers listen and clients reach them; see [PipeNetwork].
 func Network(n server.Network) Option { return func(o *Options) { o.Network = n } }
+
+// Seed decides what is left to chance where a verb does not say it: which
+// messages a jittery link delays, and which a lossy one loses. The default is 0.
+func Seed(seed uint64) Option { return func(o *Options) { o.Seed = seed } }
 
 // Logger sets what the nodes log to; [LogLevel] does not count then.
 func Logger(l *slog.Logger) Option { return func(o *Options) { o.Logger = l } }

@@ -1,13 +1,16 @@
 package minikafka
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/minikafka/minikafka/log"
+	"github.com/minikafka/minikafka/replication/fabric"
 )
 
 // Status is the whole cluster at a glance. Its String is a table.
@@ -16,7 +19,9 @@ type Status struct {
 	Controllers []ControllerStatus `json:"controllers"`
 	Brokers     []BrokerStatus     `json:"brokers"`
 	// Cut are the links between nodes that run and that no message passes.
-	Cut        []CutLink        `json:"cut,omitempty"`
+	Cut []CutLink `json:"cut,omitempty"`
+	// Slow are the links that delay or lose messages.
+	Slow       []SlowLink       `json:"slow,omitempty"`
 	Partitions []PartitionState `json:"partitions"`
 }
 
@@ -46,11 +51,36 @@ type CutLink struct {
 	To   string `json:"to"`
 }
 
+// SlowLink is a link that delays or loses messages, one way.
+type SlowLink struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Delay is what every message takes longer, Jitter what it may take on top.
+	Delay  time.Duration `json:"delay_ns,omitempty"`
+	Jitter time.Duration `json:"jitter_ns,omitempty"`
+	// Loss is the share of packets that get lost.
+	Loss float64 `json:"loss,omitempty"`
+}
+
+func (l SlowLink) String() string {
+	text := fmt.Sprintf("from %s to %s", l.From, l.To)
+	if l.Delay > 0 || l.Jitter > 0 {
+		text += fmt.Sprintf(" %v longer", l.Delay)
+	}
+	if l.Jitter > 0 {
+		text += fmt.Sprintf(" and up to %v on top", l.Jitter)
+	}
+	if l.Loss > 0 {
+		text += fmt.Sprintf(", %g of packets lost", l.Loss)
+	}
+	return text
+}
+
 // Status tells the state of all nodes and partitions.
 func (c *Cluster) Status() Status { return c.cluster.status() }
 
 func (c *cluster) status() Status {
-	s := Status{ClusterID: c.id, Cut: c.cuts()}
+	s := Status{ClusterID: c.id, Cut: c.cuts(), Slow: c.slow()}
 	active := c.active()
 	for _, n := range c.controllers {
 		s.Controllers = append(s.Controllers, ControllerStatus{ID: n.id, State: n.stateNow(), Active: n == active})
@@ -98,6 +128,19 @@ func (c *cluster) cuts() []CutLink {
 	return cut
 }
 
+// slow are the links that delay or lose messages, in order.
+func (c *cluster) slow() []SlowLink {
+	links := c.fabric.Slow()
+	slices.SortFunc(links, func(a, b fabric.SlowLink) int {
+		return cmp.Or(cmp.Compare(a.From.String(), b.From.String()), cmp.Compare(a.To.String(), b.To.String()))
+	})
+	out := make([]SlowLink, len(links))
+	for i, l := range links {
+		out[i] = SlowLink{From: l.From.String(), To: l.To.String(), Delay: l.Delay, Jitter: l.Jitter, Loss: l.Loss}
+	}
+	return out
+}
+
 // String is the status as a table to read.
 func (s Status) String() string {
 	var out strings.Builder
@@ -125,6 +168,9 @@ func (s Status) String() string {
 	_ = w.Flush() // a strings.Builder takes all
 	for _, l := range s.Cut {
 		line(&out, "no link from %s to %s", l.From, l.To)
+	}
+	for _, l := range s.Slow {
+		line(&out, "slow link %v", l)
 	}
 	if len(s.Partitions) > 0 {
 		s.writePartitions(&out)

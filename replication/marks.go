@@ -73,7 +73,13 @@ func (ms *marks) send(broker int32, q *markQueue) {
 		reply, err := ms.manager.Call.Call(ms.manager.ctx, fabric.Broker(broker), m)
 		switch a, ok := reply.(*marksReply); {
 		case errors.Is(err, fabric.ErrReset):
-			// The next incarnation says hello, and is told then.
+			// A next incarnation says hello, and is told then; but it may have
+			// been the connection alone.
+			ms.mu.Lock()
+			for _, r := range of {
+				q.replicas[r] = struct{}{}
+			}
+			ms.mu.Unlock()
 		case err != nil:
 			ms.mu.Lock()
 			q.sending = false

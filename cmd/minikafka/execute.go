@@ -62,7 +62,7 @@ func failure(err error) response {
 	var usage usageError
 	return response{
 		Error: strings.TrimSpace(err.Error()),
-		Usage: errors.As(err, &usage) || errors.Is(err, minikafka.ErrUnknownNode) || errors.Is(err, minikafka.ErrUnknownTopic),
+		Usage: errors.As(err, &usage) || errors.Is(err, minikafka.ErrUnknownNode) || errors.Is(err, minikafka.ErrArgument) || errors.Is(err, minikafka.ErrUnknownTopic),
 	}
 }
 
@@ -76,8 +76,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 		return "all links are mended", result{Verb: req.Verb}, nil
 	case "split":
 		return e.split(c, req)
-	case "cut":
-		return e.cut(c, req)
+	case "cut", "delay", "lose":
+		return e.onLink(c, req)
 	case "hold", "release", "elect":
 		return e.onPartition(c, req)
 	default:
@@ -195,39 +195,6 @@ func findController(c *minikafka.Cluster, want condition) (breakable, error) {
 		return nil, badRequest("%d of %d controllers are %s: name one as controller:ID", len(fitting), len(all), want)
 	}
 	return fitting[0], nil
-}
-
-func (e *executor) split(c *minikafka.Cluster, req request) (string, any, error) {
-	var groups [][]minikafka.Node
-	var names []string
-	for _, arg := range req.Args {
-		var group []minikafka.Node
-		for name := range strings.SplitSeq(arg, ",") {
-			n, err := findNode(c, name, isActive)
-			if err != nil {
-				return "", nil, err
-			}
-			group = append(group, n)
-			names = append(names, n.String())
-		}
-		groups = append(groups, group)
-	}
-	c.Split(groups...)
-	return "split: " + strings.Join(req.Args, " | "), result{Verb: req.Verb, Nodes: names}, nil
-}
-
-func (e *executor) cut(c *minikafka.Cluster, req request) (string, any, error) {
-	from, err := findNode(c, req.Args[0], isActive)
-	if err != nil {
-		return "", nil, err
-	}
-	to, err := findNode(c, req.Args[1], isActive)
-	if err != nil {
-		return "", nil, err
-	}
-	c.Cut(from, to)
-	return fmt.Sprintf("no message from %v reaches %v", from, to),
-		result{Verb: req.Verb, Nodes: []string{from.String(), to.String()}}, nil
 }
 
 func (e *executor) onPartition(c *minikafka.Cluster, req request) (string, any, error) {

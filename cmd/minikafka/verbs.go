@@ -39,7 +39,21 @@ func verbs() map[string]verb {
 		"restart":   {use: "restart NODE", short: "Start a node again, with its address and its data", long: nodeHelp, args: one},
 		"isolate":   {use: "isolate NODE", short: "Cut a node's links to all other nodes; clients still reach it", long: nodeHelp, args: one},
 		"cut":       {use: "cut FROM TO", short: "Stop messages from one node to another, one way", long: nodeHelp, args: cobra.ExactArgs(2)},
-		"heal":      {use: "heal", short: "Mend all links", args: cobra.NoArgs},
+		"delay": {
+			use:   "delay FROM TO TIME [JITTER]",
+			short: "Make messages from one node to another take longer, one way",
+			long: "Make messages from one node to another take longer, one way, and a random time up to JITTER on top.\n" +
+				"Times are such as 50ms or 2s; 0 ends it.\n\n" + nodeHelp,
+			args: cobra.RangeArgs(3, 4),
+		},
+		"lose": {
+			use:   "lose FROM TO SHARE",
+			short: "Lose packets from one node to another, one way",
+			long: "Lose a share (0 to 1) of the packets from one node to another, one way. As TCP sends them again, loss shows\n" +
+				"as time, and now and then as a broken connection; 0 ends it.\n\n" + nodeHelp,
+			args: cobra.ExactArgs(3),
+		},
+		"heal": {use: "heal", short: "Mend all links", args: cobra.NoArgs},
 		"split": {
 			use:   "split NODE[,NODE...] NODE[,NODE...]...",
 			short: "Cut the links between groups of nodes",

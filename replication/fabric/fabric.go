@@ -13,9 +13,10 @@ var (
 	// ErrLeft means that the caller's own port has left the fabric: its node
 	// has stopped.
 	ErrLeft = errors.New("fabric: this node has left")
-	// ErrReset means that the receiver left while it worked on the message;
-	// whether it took effect is unknown.
-	ErrReset = errors.New("fabric: the other node left while the call was under way")
+	// ErrReset means that the connection broke while the call was under way: the
+	// receiver left, or too many packets were lost. Whether the message took
+	// effect is unknown.
+	ErrReset = errors.New("fabric: the connection broke while the call was under way")
 	// ErrTaken means that a node of this name has joined and not left.
 	ErrTaken = errors.New("fabric: a node of this name has already joined")
 )
@@ -60,17 +61,12 @@ type Fabric struct {
 	links map[link]*linkState
 	// paused nodes neither send nor receive.
 	paused map[Node]bool
+	seed   uint64
 	// changed is closed and replaced whenever a waiting call may go on.
 	changed chan struct{}
 }
 
 type link struct{ from, to Node }
-
-type linkState struct {
-	cut    bool
-	delay  time.Duration
-	jitter func() time.Duration
-}
 
 // New makes a fabric without nodes, all links open.
 func New() *Fabric {
@@ -172,14 +168,15 @@ func (p *Port) deliver(ctx context.Context, to Node) (*Port, error) {
 			}
 			continue
 		}
-		delay := f.delay(link{p.node, to})
-		if delay == 0 {
+		l := link{p.node, to}
+		way := f.draw(l)
+		if way == (trip{}) {
 			target.calls.Add(1)
 			f.mu.Unlock()
 			return target, nil
 		}
 		f.mu.Unlock()
-		if err := p.sleep(ctx, delay); err != nil {
+		if err := p.sleep(ctx, l, way); err != nil {
 			return nil, err
 		}
 		f.mu.Lock()
@@ -195,25 +192,23 @@ func (p *Port) deliver(ctx context.Context, to Node) (*Port, error) {
 // travel waits until an answer may pass the link.
 func (p *Port) travel(ctx context.Context, from *Port, l link) error {
 	f := p.fabric
-	delayed := false
+	f.mu.Lock()
+	way := f.draw(l)
+	f.mu.Unlock()
+	if way != (trip{}) {
+		if err := p.sleep(ctx, l, way); err != nil {
+			return p.cause(from, err)
+		}
+	}
 	for {
 		f.mu.Lock()
-		blocked := f.blocked(l.from, l.to)
-		delay := f.delay(l)
-		wait := f.changed
+		blocked, wait := f.blocked(l.from, l.to), f.changed
 		f.mu.Unlock()
-		switch {
-		case blocked:
-			if err := p.wait(ctx, wait); err != nil {
-				return p.cause(from, err)
-			}
-		case delay > 0 && !delayed:
-			delayed = true
-			if err := p.sleep(ctx, delay); err != nil {
-				return p.cause(from, err)
-			}
-		default:
+		if !blocked {
 			return nil
+		}
+		if err := p.wait(ctx, wait); err != nil {
+			return p.cause(from, err)
 		}
 	}
 }
@@ -241,11 +236,18 @@ func (p *Port) wait(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
-func (p *Port) sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
+// sleep is what a message spends on its way; a link that is healed lets it
+// through at once.
+func (p *Port) sleep(ctx context.Context, l link, way trip) error {
+	t := time.NewTimer(way.takes)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		if way.breaks {
+			return fmt.Errorf("%w: from %v to %v", ErrReset, l.from, l.to)
+		}
+		return nil
+	case <-way.healed:
 		return nil
 	case <-ctx.Done():
 		if p.ctx.Err() != nil {
@@ -255,22 +257,10 @@ func (p *Port) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// blocked and delay read the state of a link; f.mu is held.
+// blocked reads the state of a link; f.mu is held.
 func (f *Fabric) blocked(from, to Node) bool {
 	l := f.links[link{from, to}]
 	return f.paused[from] || f.paused[to] || (l != nil && l.cut)
-}
-
-func (f *Fabric) delay(l link) time.Duration {
-	s := f.links[l]
-	if s == nil {
-		return 0
-	}
-	d := s.delay
-	if s.jitter != nil {
-		d += s.jitter()
-	}
-	return d
 }
 
 // signal wakes every waiting call; f.mu is held.

@@ -99,13 +99,13 @@ func TestDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, a, b := pair(t)
-		f.Delay(a.Node(), b.Node(), time.Second, nil)
-		f.Delay(b.Node(), a.Node(), time.Minute, func() time.Duration { return time.Second })
+		f.Delay(a.Node(), b.Node(), time.Second, 0)
+		f.Delay(b.Node(), a.Node(), time.Minute, time.Second)
 		start := time.Now()
 		if err := <-call(a, b.Node()); err != nil {
 			t.Fatal(err)
 		}
-		if d := time.Since(start); d != time.Second+time.Minute+time.Second {
+		if d := time.Since(start); d < time.Second+time.Minute || d > 2*time.Second+time.Minute {
 			t.Errorf("a round trip took %v", d)
 		}
 	})
@@ -157,4 +157,80 @@ func TestLeavingEndsCalls(t *testing.T) {
 			t.Errorf("a call after leaving: %v", err)
 		}
 	})
+}
+
+// A lost packet shows as the time until it is sent again, and a link that loses
+// everything as a broken connection.
+func TestLossIsDelayAndReset(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, a, b := pair(t)
+		f.Seed(1)
+		f.Lose(a.Node(), b.Node(), 0.3)
+		var late, reset int
+		for range 1000 {
+			start := time.Now()
+			switch err := <-call(a, b.Node()); {
+			case errors.Is(err, fabric.ErrReset):
+				reset++
+			case err != nil:
+				t.Fatal(err)
+			case time.Since(start) > 0:
+				if time.Since(start)%fabric.RetransmitAfter != 0 {
+					t.Fatalf("a message took %v", time.Since(start))
+				}
+				late++
+			}
+		}
+		if late < 200 || late > 400 || reset > 5 {
+			t.Errorf("of 1000 messages %d were late, and %d broke the connection; a share of 0.3 was lost", late, reset)
+		}
+		f.Lose(a.Node(), b.Node(), 1)
+		if err := <-call(a, b.Node()); !errors.Is(err, fabric.ErrReset) {
+			t.Errorf("all packets are lost, and the call got %v", err)
+		}
+	})
+}
+
+// Healing lets go of what is on its way.
+func TestHealEndsDelays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, a, b := pair(t)
+		f.Delay(a.Node(), b.Node(), time.Hour, 0)
+		f.Lose(b.Node(), a.Node(), 0.1)
+		if slow := f.Slow(); len(slow) != 2 {
+			t.Errorf("slow links: %v", slow)
+		}
+		start := time.Now()
+		there := call(a, b.Node())
+		waits(t, there, "it takes an hour")
+		f.Heal()
+		passes(t, there)
+		if time.Since(start) != 0 || len(f.Slow()) != 0 {
+			t.Errorf("after %v, slow links: %v", time.Since(start), f.Slow())
+		}
+	})
+}
+
+// The same seed delays the same messages.
+func TestLinksAreSeeded(t *testing.T) {
+	t.Parallel()
+	trips := func(seed uint64) (took [20]time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			f, a, b := pair(t)
+			f.Seed(seed)
+			f.Delay(a.Node(), b.Node(), 0, time.Second)
+			f.Lose(a.Node(), b.Node(), 0.3)
+			for i := range took {
+				start := time.Now()
+				<-call(a, b.Node())
+				took[i] = time.Since(start)
+			}
+		})
+		return took
+	}
+	if trips(1) != trips(1) || trips(1) == trips(2) {
+		t.Error("delays do not follow from the seed")
+	}
 }
