@@ -135,3 +135,11 @@ func (r *Replica) Available(q ReadRequest) (int, error) {
 	}
 	return r.log.BytesAvailable(q.Offset, limit, q.MaxBytes), nil
 }
+
+// LeaderWatermark is the high watermark, if this replica leads. A follower's does
+// not tell what became of what it has appended as a leader.
+func (r *Replica) LeaderWatermark() (offset int64, leads bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.HighWatermark(), r.leading && !r.offline && !r.stopping
+}

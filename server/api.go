@@ -47,6 +47,7 @@ func apis() []api {
 		serve(kmsg.Fetch, 4, 18, fetch),
 		serve(kmsg.ListOffsets, 1, 11, listOffsets),
 		serve(kmsg.Metadata, 0, 13, metadata),
+		serve(kmsg.FindCoordinator, 0, 6, findCoordinator),
 		serve(kmsg.ApiVersions, 0, 5, apiVersions),
 		serve(kmsg.CreateTopics, 2, 7, createTopics),
 		serve(kmsg.DeleteTopics, 1, 6, deleteTopics),

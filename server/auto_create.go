@@ -10,29 +10,32 @@ import (
 // client asked for their metadata.
 type autoCreation struct {
 	mu       sync.Mutex
-	inFlight map[string]bool
+	inFlight map[string]chan struct{} // closed when the creation has ended
 }
 
-// begin tells which names are not being created yet, and marks them.
-func (a *autoCreation) begin(names []string) []string {
+// begin tells which names are not being created yet, and marks them. done is
+// closed when the creation of the last of the names has ended.
+func (a *autoCreation) begin(names []string) (fresh []string, done <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.inFlight == nil {
-		a.inFlight = map[string]bool{}
+		a.inFlight = map[string]chan struct{}{}
 	}
-	var fresh []string
+	begun := make(chan struct{})
 	for _, n := range names {
-		if !a.inFlight[n] {
-			a.inFlight[n] = true
+		if a.inFlight[n] == nil {
+			a.inFlight[n] = begun
 			fresh = append(fresh, n)
 		}
+		done = a.inFlight[n]
 	}
-	return fresh
+	return fresh, done
 }
 
 func (a *autoCreation) finish(names []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	close(a.inFlight[names[0]])
 	for _, n := range names {
 		delete(a.inFlight, n)
 	}
@@ -40,11 +43,12 @@ func (a *autoCreation) finish(names []string) {
 
 // autoCreate has the controller create topics, in the background: clients ask
 // again until they are there (AutoTopicCreationManager). What goes wrong is
-// logged only.
-func (b *broker) autoCreate(names []string) {
-	names = b.creating.begin(names)
+// logged only. What is returned is closed when this broker knows the last of the
+// topics, or it could not be created.
+func (b *broker) autoCreate(names []string) (done <-chan struct{}) {
+	names, done = b.creating.begin(names)
 	if len(names) == 0 {
-		return
+		return done
 	}
 	v := b.values(b.image())
 	c := &election.CreateTopics{Internal: true}
@@ -70,4 +74,5 @@ func (b *broker) autoCreate(names []string) {
 		// them again.
 		_ = b.images.wait(b.ctx, index)
 	})
+	return done
 }

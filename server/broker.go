@@ -15,6 +15,8 @@ import (
 	"github.com/minikafka/minikafka/replication"
 	"github.com/minikafka/minikafka/replication/fabric"
 	"github.com/minikafka/minikafka/server/configs"
+	"github.com/minikafka/minikafka/server/coordinator"
+	"github.com/minikafka/minikafka/server/groups"
 	"github.com/minikafka/minikafka/server/wire"
 )
 
@@ -61,6 +63,7 @@ type broker struct {
 	conns    connections
 	sessions *fetchSessions
 	ids      producerIDs
+	groups   *coordinator.Runtime[*groups.Shard]
 	budget   *wire.Budget
 	buffers  sync.Pool // of *[]byte, for responses
 }
@@ -105,6 +108,7 @@ func newBroker(c Config) *broker {
 	b.budget = wire.NewBudget(int(memory))
 	b.sessions = newFetchSessions(int(b.static.MaxIncrementalFetchSessionCacheSlots))
 	b.conns.allow(b.static)
+	b.groups = b.newGroups()
 	return b
 }
 

@@ -89,6 +89,7 @@ func (b *broker) onImage(m *election.Image) {
 		b.removeStrays(m)
 	}
 	b.images.set(m)
+	b.coordinate(old, m)
 	// Deleted topics go last: whoever asks for one meanwhile is told that it is not
 	// there, and not that another broker has it.
 	if len(deleted) > 0 {

@@ -59,16 +59,20 @@ type Context interface {
 	Timeline() *timeline.Registry
 	// Schedule has op run as an operation of this shard after d (CoordinatorTimer).
 	// A timer of the same key is replaced. Timers end with the shard. When op
-	// fails, or its records are not committed, that is logged, and op runs again
-	// after [RetryAfter], unless its key has been scheduled or cancelled meanwhile.
+	// fails, or its records are not committed, that is logged.
 	Schedule(key string, d time.Duration, op func() (Outcome, error))
+	// ScheduleRetried is Schedule, and op runs again after [RetryAfter] when it
+	// fails, or its records are not committed in time, unless its key has been
+	// scheduled or cancelled meanwhile.
+	ScheduleRetried(key string, d time.Duration, op func() (Outcome, error))
 	// Cancel ends a timer that has not run yet.
 	Cancel(key string)
 	// Scheduled tells whether there is a timer of the key.
 	Scheduled(key string) bool
 }
 
-// RetryAfter is how long after its failure a timer's operation runs again.
+// RetryAfter is how long after its failure a timer's operation runs again, see
+// [Context].
 const RetryAfter = 500 * time.Millisecond
 
 // Outcome is what an operation did.
@@ -76,6 +80,12 @@ type Outcome struct {
 	// Records are applied by Replay at once, in their order, and then appended:
 	// all of them, in one batch, or none.
 	Records []Record
+	// Applied says that the operation has changed the state itself: its records
+	// are appended, and replayed by the next coordinator only.
+	Applied bool
+	// Splits allows the records to be appended in several batches, where they are
+	// too many for one. They may then be committed in part.
+	Splits bool
 	// Done may be nil. It is called once, between operations of the shard, when
 	// the records (and all written before them) are committed, with nil; or
 	// when they could not be appended, were not committed in time, or are left

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"math"
+	"time"
+	"unicode/utf16"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/minikafka/minikafka/election"
+	"github.com/minikafka/minikafka/log"
+	"github.com/minikafka/minikafka/server/configs"
+	"github.com/minikafka/minikafka/server/coordinator"
+	"github.com/minikafka/minikafka/server/groups"
+)
+
+// newGroups makes the runtime of the groups' state (GroupCoordinatorService). It
+// has a shard for each partition of __consumer_offsets that this broker leads.
+func (b *broker) newGroups() *coordinator.Runtime[*groups.Shard] {
+	v := configs.BrokerValues{Static: b.config.Static}
+	c := groups.Config{Settings: b.static, Group: b.groupValues}
+	return coordinator.New(coordinator.Config[*groups.Shard]{
+		Topic:        consumerOffsets,
+		NewShard:     func(ctx coordinator.Context) *groups.Shard { return groups.New(ctx, c) },
+		Logger:       b.logger,
+		Linger:       time.Duration(v.Int("group.coordinator.append.linger.ms")) * time.Millisecond,
+		WriteTimeout: time.Duration(b.static.OffsetsCommitTimeoutMs) * time.Millisecond,
+		LoadBuffer:   int(v.Int("offsets.load.buffer.size")),
+		Codec:        log.Codec(v.Int("offsets.topic.compression.codec")),
+		Pass:         b.pauses.gate.pass,
+	})
+}
+
+// groupValues are the configs of a group.
+func (b *broker) groupValues(id string) configs.GroupValues {
+	m := b.image()
+	return b.values(m).Group(m.NamedConfigs[named(kmsg.ConfigResourceTypeGroupConfig, id)])
+}
+
+// groupPartition is the partition of __consumer_offsets that holds a group
+// (GroupCoordinatorService.partitionFor).
+func (b *broker) groupPartition(groupID string) int32 {
+	return coordinatorPartition(groupID, b.groupPartitions())
+}
+
+// groupPartitions is how many partitions __consumer_offsets has, or will have.
+func (b *broker) groupPartitions() int32 {
+	if m := b.image(); m != nil {
+		if t := m.Topics[consumerOffsets]; t != nil {
+			return int32(len(t.Partitions))
+		}
+	}
+	return b.static.OffsetsTopicNumPartitions
+}
+
+// coordinatorPartition is Utils.abs(key.hashCode()) % partitions.
+func coordinatorPartition(key string, partitions int32) int32 {
+	var h int32
+	for _, c := range utf16.Encode([]rune(key)) {
+		h = 31*h + int32(c)
+	}
+	if h == math.MinInt32 {
+		return 0
+	}
+	return max(h, -h) % partitions
+}
+
+// coordinate has the partitions loaded that this broker leads from the image on,
+// and unloads those it led before (BrokerMetadataPublisher.updateCoordinator). The
+// roles are in force.
+func (b *broker) coordinate(old, m *election.Image) {
+	var was *election.Topic
+	if old != nil {
+		was = old.Topics[consumerOffsets]
+	}
+	now := m.Topics[consumerOffsets]
+	if was != nil && (now == nil || now.ID != was.ID) {
+		for n := range was.Partitions {
+			b.groups.Resign(int32(n), math.MaxInt32)
+		}
+		was = nil
+	}
+	if now != nil && now != was {
+		for n, p := range now.Partitions {
+			if was != nil && n < len(was.Partitions) && was.Partitions[n] == p {
+				continue
+			}
+			if p.Leader != b.config.ID {
+				b.groups.Resign(int32(n), p.LeaderEpoch)
+				continue
+			}
+			id := log.PartitionID{Topic: now.ID, Partition: int32(n)}
+			if r := b.replicas.Replica(id); r != nil {
+				b.groups.Lead(int32(n), p.LeaderEpoch, coordinator.NewLog(r, func() int { return b.maxMessageBytes(id.Topic) }))
+			}
+		}
+	}
+	b.groups.Update(m)
+}
+
+// maxMessageBytes is max.message.bytes of a topic.
+func (b *broker) maxMessageBytes(id log.TopicID) int {
+	m := b.image()
+	if t := m.TopicsByID[id]; t != nil {
+		return b.topicSettings(m, t).rules.MaxMessageBytes
+	}
+	return math.MaxInt32
+}
