@@ -35,7 +35,7 @@ func (p *partition[S]) takeOff() {
 
 func (p *partition[S]) append(b *batch) (Appending, error) {
 	raw, err := log.BuildBatch(b.records, log.BatchOptions{
-		Codec: p.codec(b), ProducerID: b.producer.id, ProducerEpoch: b.producer.epoch, BaseSequence: -1,
+		Codec: p.codec(b), ProducerID: b.id, ProducerEpoch: b.epoch, BaseSequence: -1,
 		Transactional: b.producer != noProducer, Control: b.control, LeaderEpoch: -1,
 	})
 	if err != nil {

@@ -226,7 +226,7 @@ func (p *partition[S]) unload() {
 	for _, f := range p.take() {
 		f() // it sees that the shard is gone
 	}
-	p.guarded("unloading", p.shard.Unloaded)
+	_ = p.guarded("unloading", p.shard.Unloaded)
 	var none S
 	p.shard, p.timeline = none, nil
 	p.changed()
@@ -244,7 +244,7 @@ func (p *partition[S]) imageChanged() {
 		return
 	}
 	p.image = m
-	p.guarded("telling of new metadata", func() { p.shard.Changed(m) })
+	_ = p.guarded("telling of new metadata", func() { p.shard.Changed(m) })
 }
 
 // guarded runs a part of the shard, of whose bugs the broker is not to die.
