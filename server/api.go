@@ -47,6 +47,14 @@ func apis() []api {
 		serve(kmsg.Fetch, 4, 18, fetch),
 		serve(kmsg.ListOffsets, 1, 11, listOffsets),
 		serve(kmsg.Metadata, 0, 13, metadata),
+		serve(kmsg.OffsetCommit, 2, 10, offsetCommit),
+		serve(kmsg.OffsetFetch, 1, 10, offsetFetch),
+		serve(kmsg.JoinGroup, 0, 9, joinGroup),
+		serve(kmsg.Heartbeat, 0, 4, heartbeat),
+		serve(kmsg.LeaveGroup, 0, 5, leaveGroup),
+		serve(kmsg.SyncGroup, 0, 5, syncGroup),
+		serve(kmsg.DescribeGroups, 0, 6, describeGroups),
+		serve(kmsg.ListGroups, 0, 5, listGroups),
 		serve(kmsg.FindCoordinator, 0, 6, findCoordinator),
 		serve(kmsg.ApiVersions, 0, 5, apiVersions),
 		serve(kmsg.CreateTopics, 2, 7, createTopics),
@@ -58,10 +66,12 @@ func apis() []api {
 		serve(kmsg.AlterConfigs, 0, 2, alterConfigs),
 		serve(kmsg.DescribeLogDirs, 1, 5, describeLogDirs),
 		serve(kmsg.CreatePartitions, 0, 3, createPartitions),
+		serve(kmsg.DeleteGroups, 0, 3, deleteGroups),
 		serve(kmsg.ElectLeaders, 0, 2, electLeaders),
 		serve(kmsg.IncrementalAlterConfigs, 0, 1, incrementalAlterConfigs),
 		serve(kmsg.AlterPartitionAssignments, 0, 1, alterPartitionReassignments),
 		serve(kmsg.ListPartitionReassignments, 0, 0, listPartitionReassignments),
+		serve(kmsg.OffsetDelete, 0, 0, offsetDelete),
 		serve(kmsg.DescribeQuorum, 0, 2, describeQuorum),
 		serve(kmsg.UpdateFeatures, 0, 2, updateFeatures),
 		serve(kmsg.DescribeCluster, 0, 2, describeCluster),
@@ -91,6 +101,8 @@ type request struct {
 	version int16
 	// clientID is "" where the client sent null.
 	clientID string
+	// host is the client's address, without its port.
+	host string
 	// body is the decoded request, its version set. Bytes in it are the
 	// request's own: they may be kept.
 	body kmsg.Request

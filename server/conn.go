@@ -233,7 +233,7 @@ func (c *conn) answer(frame []byte) error {
 	}
 	resp, err := c.run(a, &request{
 		ctx: connContext{c.ctx, c}, broker: c.b,
-		key: a.key, version: h.Version, clientID: c.clientID, body: q,
+		key: a.key, version: h.Version, clientID: c.clientID, host: c.host, body: q,
 	})
 	if err != nil || resp == nil {
 		return err
