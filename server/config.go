@@ -9,6 +9,7 @@ import (
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/replication"
 	"github.com/minikafka/minikafka/replication/fabric"
+	"github.com/minikafka/minikafka/server/faults"
 )
 
 // Network is how brokers listen and clients reach them.
@@ -30,6 +31,8 @@ type Config struct {
 	// Holds and Witness are the cluster's instruments of tests; they may be nil.
 	Holds   *replication.Holds
 	Witness *replication.Witness
+	// Faults are the cluster's faults of requests; nil for none.
+	Faults *faults.Set
 	// Path is the broker's bbolt file.
 	Path string
 	// Disk, when set, is called before each write of the file with about how many

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/minikafka/minikafka/replication"
+	"github.com/minikafka/minikafka/server/faults"
 	"github.com/minikafka/minikafka/server/wire"
 )
 
@@ -215,7 +216,7 @@ func (c *conn) answer(frame []byte) error {
 		if h.Key != int16(kmsg.ApiVersions) {
 			return fmt.Errorf("%w: key %d version %d is not served", wire.ErrUnknownRequest, h.Key, h.Version)
 		}
-		return c.send(h.CorrelationID, unsupportedApiVersions(a))
+		return c.send(h.CorrelationID, unsupportedApiVersions(a), false)
 	}
 	q := kmsg.RequestForKey(h.Key)
 	q.SetVersion(h.Version)
@@ -231,35 +232,40 @@ func (c *conn) answer(frame []byte) error {
 	if cap(frame) <= keepFrame && !wire.Retains(h.Key, h.Version) {
 		c.frame = frame
 	}
-	resp, err := c.run(a, &request{
+	resp, cut, err := c.run(a, &request{
 		ctx: connContext{c.ctx, c}, broker: c.b,
 		key: a.key, version: h.Version, clientID: c.clientID, host: c.host, body: q,
 	})
 	if err != nil || resp == nil {
 		return err
 	}
-	return c.send(h.CorrelationID, resp)
+	return c.send(h.CorrelationID, resp, cut)
 }
 
-// run calls the handler. A panic of it ends the connection, not the process.
-func (c *conn) run(a *api, r *request) (resp kmsg.Response, err error) {
+// run calls the handler, with the faults there are; cut tells that one cuts the
+// answer off. A panic ends the connection, not the process.
+func (c *conn) run(a *api, r *request) (resp kmsg.Response, cut bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.b.logger.Error("a request failed", "api", a.key.Name(), "version", r.version,
 				"panic", p, slog.String("stack", string(debug.Stack())))
-			resp, err = nil, fmt.Errorf("server: panic in %s: %v", a.key.Name(), p)
+			resp, cut, err = nil, false, fmt.Errorf("server: panic in %s: %v", a.key.Name(), p)
 		}
 	}()
-	resp, err = a.handle(r)
+	if c.b.config.Faults.Any() {
+		resp, cut, err = c.fault(a, r)
+	} else {
+		resp, err = a.handle(r)
+	}
 	if err == nil && c.b.ctx.Err() != nil {
 		// What a handler says once the broker is ending is not true any more.
-		return nil, replication.ErrStopped
+		return nil, false, replication.ErrStopped
 	}
-	return resp, err
+	return resp, cut, err
 }
 
-// send writes one answer, with one write.
-func (c *conn) send(correlationID int32, resp kmsg.Response) error {
+// send writes one answer, with one write, or half of it and an error.
+func (c *conn) send(correlationID int32, resp kmsg.Response, cut bool) error {
 	buf, _ := c.b.buffers.Get().(*[]byte)
 	if buf == nil {
 		buf = new([]byte)
@@ -272,6 +278,12 @@ func (c *conn) send(correlationID int32, resp kmsg.Response) error {
 		return err
 	}
 	_ = c.net.SetWriteDeadline(time.Now().Add(writeResponseWithin))
+	if cut {
+		if _, err := c.net.Write(out[:len(out)/2]); err != nil {
+			return err
+		}
+		return faults.ErrClosed
+	}
 	_, err = c.net.Write(out)
 	if cap(out) <= keepResponse {
 		*buf = out

@@ -226,6 +226,47 @@ func (p *cachedPartition) changed(f *fetchPart) bool {
 	return changed
 }
 
+// keys are the partitions that a request is about, those of its session too.
+func (s *fetchSessions) keys(q *kmsg.FetchRequest) []fetchKey {
+	var keys []fetchKey
+	seen := map[fetchKey]bool{}
+	for i := range q.Topics {
+		for _, p := range q.Topics[i].Partitions {
+			k := fetchKey{q.Topics[i].Topic, q.Topics[i].TopicID, p.Partition}
+			keys = append(keys, k)
+			seen[k] = true
+		}
+	}
+	if q.SessionEpoch == initialSessionEpoch || q.SessionEpoch == finalSessionEpoch {
+		return keys
+	}
+	for _, k := range forgotten(q) {
+		seen[k] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.byID[q.SessionID]
+	if session == nil {
+		return keys
+	}
+	for p := session.ring.next; p != &session.ring; p = p.next {
+		if !seen[p.key] {
+			keys = append(keys, p.key)
+		}
+	}
+	return keys
+}
+
+// untold has a partition told again with the next answer: the client has not seen
+// this one.
+func (s *fetchSessions) untold(session int32, key fetchKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.byID[session]; e != nil && e.partitions[key] != nil {
+		e.partitions[key].highWatermark = -1
+	}
+}
+
 // create makes a session of a full fetch, if there is room or a session that may
 // be evicted, and returns its id.
 func (s *fetchSessions) create(c *fetchContext, found []*fetchPart) int32 {
