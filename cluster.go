@@ -17,6 +17,7 @@ import (
 	"github.com/minikafka/minikafka/replication/fabric"
 	"github.com/minikafka/minikafka/server"
 	"github.com/minikafka/minikafka/server/configs"
+	"github.com/minikafka/minikafka/server/faults"
 )
 
 // Cluster is a running cluster, as one test sees it.
@@ -46,6 +47,11 @@ type cluster struct {
 
 	brokers     []*brokerNode
 	controllers []*controllerNode
+
+	faults    *faults.Set // of requests
+	faulting  sync.Mutex  // guards handles and lastFault
+	handles   []*FaultHandle
+	lastFault int
 
 	holding sync.Mutex // guards held
 	held    map[log.PartitionID]int
@@ -104,6 +110,7 @@ func open(tb TB, opts []Option) (*Cluster, error) {
 		ended:   make(chan struct{}),
 	}
 	c.changed.init()
+	c.faults = faults.NewSet(c.changed.signal)
 	c.fabric.Seed(o.Seed)
 	if _, none := tb.(*noTest); !none {
 		c.witness = replication.NewWitness(c.violation)

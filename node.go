@@ -110,6 +110,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 		Controllers: c.layout.controllers,
 		Holds:       c.holds,
 		Witness:     c.witness,
+		Faults:      c.faults,
 		Path:        filepath.Join(c.dir, "broker-"+strconv.Itoa(int(n.plan.id))+".db"),
 		ClusterID:   c.id,
 		Static:      n.plan.static,

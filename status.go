@@ -21,7 +21,9 @@ type Status struct {
 	// Cut are the links between nodes that run and that no message passes.
 	Cut []CutLink `json:"cut,omitempty"`
 	// Slow are the links that delay or lose messages.
-	Slow       []SlowLink       `json:"slow,omitempty"`
+	Slow []SlowLink `json:"slow,omitempty"`
+	// Faults are the faults of requests that may still apply.
+	Faults     []FaultStatus    `json:"faults,omitempty"`
 	Partitions []PartitionState `json:"partitions"`
 }
 
@@ -80,7 +82,7 @@ func (l SlowLink) String() string {
 func (c *Cluster) Status() Status { return c.cluster.status() }
 
 func (c *cluster) status() Status {
-	s := Status{ClusterID: c.id, Cut: c.cuts(), Slow: c.slow()}
+	s := Status{ClusterID: c.id, Cut: c.cuts(), Slow: c.slow(), Faults: c.faultStatus()}
 	active := c.active()
 	for _, n := range c.controllers {
 		s.Controllers = append(s.Controllers, ControllerStatus{ID: n.id, State: n.stateNow(), Active: n == active})
@@ -171,6 +173,9 @@ func (s Status) String() string {
 	}
 	for _, l := range s.Slow {
 		line(&out, "slow link %v", l)
+	}
+	for _, f := range s.Faults {
+		line(&out, "fault %v", f)
 	}
 	if len(s.Partitions) > 0 {
 		s.writePartitions(&out)

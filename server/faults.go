@@ -20,8 +20,10 @@ func (c *conn) fault(a *api, r *request) (resp kmsg.Response, cut bool, err erro
 			work.body = body
 			return a.handle(&work)
 		},
-		Topics:  c.b.nameTopic,
-		Wait:    func(d time.Duration, removed <-chan struct{}, answer bool) error { return c.delay(r, d, removed, answer) },
+		Topics: c.b.nameTopic,
+		Wait: func(d time.Duration, removed <-chan struct{}, answer bool) error {
+			return c.delay(r, d, removed, answer)
+		},
 		Fetched: c.b.fetched,
 		Untold:  c.b.untold,
 	})
@@ -89,4 +91,13 @@ func (b *broker) untold(session int32, topics []kmsg.FetchResponseTopic) {
 			b.sessions.untold(session, fetchKey{topics[i].Topic, log.TopicID(topics[i].TopicID), p.Partition})
 		}
 	}
+}
+
+// Keys are the API keys that brokers serve.
+func Keys() []kmsg.Key {
+	var keys []kmsg.Key
+	for _, a := range apis() {
+		keys = append(keys, a.key)
+	}
+	return keys
 }
