@@ -68,9 +68,6 @@ func (e entity) with(v reflect.Value, topics Topics, inList bool) entity {
 	if s := text(v, "TransactionalID", "TransactionID"); s != "" {
 		e.txn = s
 	}
-	if p := v.FieldByName("Partition"); p.IsValid() && p.Kind() == reflect.Int32 && inList {
-		e.partition = int32(p.Int())
-	}
 	var id [16]byte
 	if f := v.FieldByName("TopicID"); f.IsValid() {
 		id, _ = f.Interface().([16]byte)
@@ -81,10 +78,8 @@ func (e entity) with(v reflect.Value, topics Topics, inList bool) entity {
 	if s := text(v, "ResourceName"); s != "" {
 		e = e.named(s, v.FieldByName("ResourceType"), topics)
 	}
-	for _, field := range []string{"Dir", "Feature", "User", "Name", "MemberID", "InstanceID"} {
-		if s := text(v, field); s != "" && inList {
-			e.resources = append(slices.Clip(e.resources), s)
-		}
+	if inList {
+		e = e.listed(v)
 	}
 	if l := v.FieldByName("Entity"); l.IsValid() { // of client quotas
 		for i := range l.Len() {
@@ -93,6 +88,19 @@ func (e entity) with(v reflect.Value, topics Topics, inList bool) entity {
 	}
 	if s := text(v, "CoordinatorKey"); s != "" {
 		e = e.coordinated(s, v)
+	}
+	return e
+}
+
+// listed is with for what only entries of lists name.
+func (e entity) listed(v reflect.Value) entity {
+	if p := v.FieldByName("Partition"); p.IsValid() && p.Kind() == reflect.Int32 {
+		e.partition = int32(p.Int())
+	}
+	for _, field := range []string{"Dir", "Feature", "User", "Name", "MemberID", "InstanceID"} {
+		if s := text(v, field); s != "" {
+			e.resources = append(slices.Clip(e.resources), s)
+		}
 	}
 	return e
 }

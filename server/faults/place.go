@@ -75,8 +75,9 @@ func entriesFirst(key, code int16) bool {
 		return code != kerr.ShareSessionNotFound.Code && code != kerr.InvalidShareSessionEpoch.Code && code != kerr.ShareSessionLimitReached.Code
 	case kmsg.Metadata:
 		return code != kerr.RebootstrapRequired.Code
+	default:
+		return false
 	}
-	return false
 }
 
 // alsoEntries tells which answers have the code of the whole request in every
@@ -85,8 +86,9 @@ func alsoEntries(key int16) bool {
 	switch kmsg.Key(key) {
 	case kmsg.ElectLeaders, kmsg.AlterPartitionAssignments, kmsg.DescribeUserSCRAMCredentials:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // hasTopLevel tells whether the answer has a code for the whole request, in its
@@ -141,15 +143,13 @@ type found struct {
 // find finds what the fault fails of a request; nil if it does not match. With
 // effects that are of no error, only that counts.
 func (f *Fault) find(q kmsg.Request, topics Topics) *found {
-	has := hasTopLevel(q)
-	first := entriesFirst(q.Key(), f.Code)
+	has, first := hasTopLevel(q), entriesFirst(q.Key(), f.Code)
 	w := walk{fault: f, topics: topics, topLevel: has && (!f.fails() || !first)}
 	out := &found{errs: q.ResponseKind(), rest: q}
 	r := reflect.ValueOf(out.errs).Elem()
 	rest, failed, left := w.fail(reflect.ValueOf(q).Elem(), r, entity{partition: -1}, 0)
-	if failed == 0 && meansAll(q) && w.mayMatch(entity{partition: -1}.with(reflect.ValueOf(q).Elem(), topics, false)) {
-		w.inAnswer = tellsTopics(r)
-		w.nowhere = !w.inAnswer
+	if failed == 0 {
+		w.all(q, r)
 	}
 	switch {
 	case failed == 0 && !w.nowhere && !w.inAnswer:
@@ -157,12 +157,11 @@ func (f *Fault) find(q kmsg.Request, topics Topics) *found {
 	case !f.fails():
 		return out
 	case has && (f.TopLevel || failed == 0 && !w.inAnswer && !first):
-		out.errs = q.ResponseKind()
-		r = reflect.ValueOf(out.errs).Elem()
-		w.mark(r)
-		out.whole, out.rest = true, nil
+		return w.wholly(q)
 	case failed > 0:
-		out.whole = codeOf(r).IsValid() && codeOf(r).Int() != 0
+		if codeOf(r).IsValid() && codeOf(r).Int() != 0 {
+			return w.wholly(q)
+		}
 		if out.rest = nil; left > 0 {
 			out.rest = rest.Addr().Interface().(kmsg.Request)
 		}
@@ -173,13 +172,27 @@ func (f *Fault) find(q kmsg.Request, topics Topics) *found {
 	default:
 		return nil // nothing in the answer can say it
 	}
-	if out.whole {
-		blank(r)
-		w.mark(r)
-		if alsoEntries(q.Key()) {
-			w.topLevel = false
-			w.fail(reflect.ValueOf(q).Elem(), r, entity{partition: -1}, 0)
-		}
+	return out
+}
+
+// all finds out whether the fault matches what a request is about that lists
+// nothing because it means all.
+func (w *walk) all(q kmsg.Request, r reflect.Value) {
+	if meansAll(q) && w.mayMatch(entity{partition: -1}.with(reflect.ValueOf(q).Elem(), w.topics, false)) {
+		w.inAnswer = tellsTopics(r)
+		w.nowhere = !w.inAnswer
+	}
+}
+
+// wholly is an answer with an error for the whole request.
+func (w *walk) wholly(q kmsg.Request) *found {
+	out := &found{errs: q.ResponseKind(), whole: true}
+	r := reflect.ValueOf(out.errs).Elem()
+	blank(r)
+	w.mark(r)
+	if alsoEntries(q.Key()) {
+		w.topLevel = false
+		w.fail(reflect.ValueOf(q).Elem(), r, entity{partition: -1}, 0)
 	}
 	return out
 }
