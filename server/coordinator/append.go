@@ -57,27 +57,27 @@ func (p *partition[S]) codec(b *batch) log.Codec {
 }
 
 // land sees how the append under way has ended, if it has.
-func (p *partition[S]) land() {
+func (p *partition[S]) land() (ended bool) {
 	w := &p.writes
 	if w.landing == nil {
-		return
+		return false
 	}
 	select {
 	case <-w.landing.Stored():
 	default:
-		return
+		return false
 	}
 	last, err := w.landing.Last()
 	if err != nil {
 		p.crash(err)
-		return
+		return true
 	}
 	b := w.flying
 	end := b.base + int64(len(b.records))
 	if last+1 != end {
 		p.logger.Error("the log has more than the coordinator has written, who will load it again", "offset", last, "expected", end-1)
 		w.astray = true
-		return
+		return true
 	}
 	w.flying, w.landing = nil, nil
 	w.written = end
@@ -85,6 +85,7 @@ func (p *partition[S]) land() {
 		l.offset = end
 	}
 	w.waiting = append(w.waiting, b.waiters...)
+	return true
 }
 
 // crash takes back what could not be appended, and what was built on it

@@ -47,7 +47,7 @@ func (p *partition[S]) load() bool {
 	p.serving = true
 	p.enter(active)
 	p.imageChanged() // of meanwhile
-	p.changed()
+	p.rt.change.notify()
 	return true
 }
 
@@ -89,7 +89,7 @@ func (p *partition[S]) replayLog() (records int, err error) {
 	}
 	p.writes.next, p.writes.written = end, end
 	p.timeline.Snapshot(end)
-	p.commit()
+	_ = p.commit()
 	return records, nil
 }
 

@@ -49,11 +49,17 @@ type partition[S Shard] struct {
 	clock    *time.Timer // for the next thing that is due
 }
 
+// event is something to be run.
+type event struct {
+	kind
+	f func()
+}
+
 // inbox is what is to be run, in order, and how far the partition is.
 type inbox struct {
 	mu     sync.Mutex
 	phase  phase
-	events []func()
+	events []event
 	signal chan struct{} // has room for one
 }
 
@@ -86,13 +92,13 @@ func (b *inbox) submittableLocked() error {
 	return kerr.NotCoordinator
 }
 
-func (p *partition[S]) enqueue(f func()) error {
+func (p *partition[S]) enqueue(e event) error {
 	p.inbox.mu.Lock()
 	defer p.inbox.mu.Unlock()
 	if err := p.inbox.submittableLocked(); err != nil {
 		return err
 	}
-	p.inbox.events = append(p.inbox.events, f)
+	p.inbox.events = append(p.inbox.events, e)
 	p.wake()
 	return nil
 }
@@ -105,7 +111,7 @@ func (p *partition[S]) wake() {
 }
 
 // take empties the inbox.
-func (p *partition[S]) take() []func() {
+func (p *partition[S]) take() []event {
 	p.inbox.mu.Lock()
 	defer p.inbox.mu.Unlock()
 	events := p.inbox.events
@@ -166,15 +172,15 @@ func (p *partition[S]) serve(moved <-chan struct{}) (again bool) {
 		if p.pass() != nil || p.closed() {
 			return false
 		}
-		ran := p.runEvents()
-		ran = p.runTimers() || ran
-		p.settle()
+		changed := p.runEvents()
+		changed = p.runTimers() || changed
+		changed = p.settle() || changed
 		if p.writes.astray {
 			return p.enter(loading)
 		}
 		p.setClock()
-		if ran && p.rt.config.Changed != nil {
-			p.rt.config.Changed()
+		if changed {
+			p.rt.change.notify()
 		}
 		select {
 		case <-p.inbox.signal:
@@ -195,14 +201,16 @@ func (p *partition[S]) pass() error {
 	return p.rt.config.Pass(p.ctx)
 }
 
-func (p *partition[S]) runEvents() (ran bool) {
+// runEvents empties the inbox, and tells whether the state may have changed.
+func (p *partition[S]) runEvents() (changed bool) {
 	events := p.take()
-	for i := range events {
-		events[i]()
-		events[i] = nil
+	for i, e := range events {
+		e.f()
+		events[i] = event{}
+		changed = changed || e.kind == changes
 		p.takeOff()
 	}
-	return len(events) > 0
+	return changed
 }
 
 // setClock has the clock tell when the next timer, timeout or flush is due.
@@ -223,19 +231,13 @@ func (p *partition[S]) unload() {
 	p.serving = false
 	p.timers.clear()
 	p.writes.failAll(kerr.NotCoordinator)
-	for _, f := range p.take() {
-		f() // it sees that the shard is gone
+	for _, e := range p.take() {
+		e.f() // it sees that the shard is gone
 	}
 	_ = p.guarded("unloading", p.shard.Unloaded)
 	var none S
 	p.shard, p.timeline = none, nil
-	p.changed()
-}
-
-func (p *partition[S]) changed() {
-	if p.rt.config.Changed != nil {
-		p.rt.config.Changed()
-	}
+	p.rt.change.notify()
 }
 
 func (p *partition[S]) imageChanged() {

@@ -37,9 +37,6 @@ type Config[S Shard] struct {
 	// Pass may be nil. It is called before a shard acts, and returns once it may,
 	// or with ctx's error: it is where a paused broker stands still.
 	Pass func(ctx context.Context) error
-	// Changed may be nil. It is called, without a lock, when a shard was loaded or
-	// unloaded, and when its state may have changed.
-	Changed func()
 }
 
 // maxLoads is how many partitions are loaded at a time.
@@ -53,6 +50,7 @@ type Runtime[S Shard] struct {
 	ctx     context.Context // The runtime's own life.
 	cancel  context.CancelFunc
 	loads   chan struct{} // has room for who may load
+	change  notifier
 	running sync.WaitGroup
 
 	mu         sync.Mutex
@@ -117,7 +115,7 @@ func (rt *Runtime[S]) Update(m *election.Image) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	for _, p := range rt.partitions {
-		_ = p.enqueue(p.imageChanged)
+		_ = p.enqueue(event{f: p.imageChanged})
 	}
 }
 
@@ -133,6 +131,34 @@ func (rt *Runtime[S]) Stop() {
 	rt.mu.Unlock()
 	rt.cancel()
 	rt.running.Wait()
+}
+
+// Changed is closed when a shard has been loaded or unloaded, and when what it has
+// may have changed, of committed state or of any other.
+func (rt *Runtime[S]) Changed() <-chan struct{} { return rt.change.next() }
+
+// notifier tells of changes who asks for the next one.
+type notifier struct {
+	mu   sync.Mutex
+	told chan struct{} // nil when nobody has asked
+}
+
+func (n *notifier) next() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.told == nil {
+		n.told = make(chan struct{})
+	}
+	return n.told
+}
+
+func (n *notifier) notify() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.told != nil {
+		close(n.told)
+		n.told = nil
+	}
 }
 
 // Active are the partitions whose shards are loaded, in order.
@@ -159,8 +185,16 @@ func (rt *Runtime[S]) list(which func(*partition[S]) bool) []int32 {
 	return list
 }
 
+// kind is what an event does.
+type kind bool
+
+const (
+	changes kind = false
+	looks   kind = true // it changes nothing
+)
+
 // submit has f run as an event of the partition's shard.
-func (rt *Runtime[S]) submit(number int32, f func(*partition[S])) error {
+func (rt *Runtime[S]) submit(number int32, k kind, f func(*partition[S])) error {
 	rt.mu.Lock()
 	p, stopped := rt.partitions[number], rt.stopped
 	rt.mu.Unlock()
@@ -170,13 +204,15 @@ func (rt *Runtime[S]) submit(number int32, f func(*partition[S])) error {
 	case p == nil:
 		return kerr.NotCoordinator
 	}
-	return p.enqueue(func() { f(p) })
+	return p.enqueue(event{k, func() { f(p) }})
 }
 
 // await is submit, and returns what f gives to its answer.
-func (rt *Runtime[S]) await(ctx context.Context, number int32, f func(p *partition[S], answer func(error))) error {
+func (rt *Runtime[S]) await(
+	ctx context.Context, number int32, k kind, f func(p *partition[S], answer func(error)),
+) error {
 	done := make(chan error, 1)
-	err := rt.submit(number, func(p *partition[S]) {
+	err := rt.submit(number, k, func(p *partition[S]) {
 		if !p.serving {
 			done <- kerr.NotCoordinator
 			return
@@ -201,20 +237,20 @@ func (rt *Runtime[S]) await(ctx context.Context, number int32, f func(p *partiti
 // committed in time: the records stay), and UnknownServerError. When ctx ends, its
 // error is returned, and the operation goes on.
 func (rt *Runtime[S]) Write(ctx context.Context, partition int32, op func(S) (Outcome, error)) error {
-	return rt.await(ctx, partition, writing(op, noProducer))
+	return rt.await(ctx, partition, changes, writing(op, noProducer))
 }
 
 // Run is Write that returns when op has run. What becomes of its records is told
 // by [Outcome].Done.
 func (rt *Runtime[S]) Run(ctx context.Context, partition int32, op func(S) (Outcome, error)) error {
-	return rt.await(ctx, partition, running(op))
+	return rt.await(ctx, partition, changes, running(op))
 }
 
 // Read runs op, which must not change anything, on the partition's shard, and
 // returns when it has run: op reads the state as of the last committed offset,
 // with the timeline's methods that take an epoch.
 func (rt *Runtime[S]) Read(ctx context.Context, partition int32, op func(s S, committed int64) error) error {
-	return rt.await(ctx, partition, reading(op))
+	return rt.await(ctx, partition, looks, reading(op))
 }
 
 // WriteTransactional is Write for records that belong to a transaction of the
@@ -223,7 +259,7 @@ func (rt *Runtime[S]) Read(ctx context.Context, partition int32, op func(s S, co
 func (rt *Runtime[S]) WriteTransactional(
 	ctx context.Context, partition int32, producerID int64, producerEpoch int16, op func(S) (Outcome, error),
 ) error {
-	return rt.await(ctx, partition, writing(op, producer{producerID, producerEpoch}))
+	return rt.await(ctx, partition, changes, writing(op, producer{producerID, producerEpoch}))
 }
 
 // EndTransaction appends the marker that ends the producer's transaction, and
@@ -231,5 +267,5 @@ func (rt *Runtime[S]) WriteTransactional(
 func (rt *Runtime[S]) EndTransaction(
 	ctx context.Context, partition int32, producerID int64, producerEpoch int16, coordinatorEpoch int32, commit bool,
 ) error {
-	return rt.await(ctx, partition, ending[S](producer{producerID, producerEpoch}, coordinatorEpoch, commit))
+	return rt.await(ctx, partition, changes, ending[S](producer{producerID, producerEpoch}, coordinatorEpoch, commit))
 }

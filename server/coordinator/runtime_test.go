@@ -324,3 +324,39 @@ func TestShardsKnowTheImage(t *testing.T) {
 		}
 	})
 }
+
+func TestChangesAreTold(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBench(t, newDisk())
+		told := b.Changed()
+		expect := func(want bool, what string) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case <-told:
+				if !want {
+					t.Errorf("told of %s", what)
+				}
+				told = b.Changed()
+			default:
+				if want {
+					t.Errorf("not told of %s", what)
+				}
+			}
+		}
+		b.lead(0)
+		expect(true, "a loaded shard")
+		expect(false, "nothing")
+		b.committed("a")
+		expect(false, "a look")
+		b.disk.change(func() { b.disk.frozen = true })
+		write := b.write(put("a", "1"))
+		expect(true, "an operation")
+		expect(false, "nothing")
+		b.disk.change(func() { b.disk.frozen = false })
+		expect(true, "a commit")
+		write.gets(nil)
+		b.Resign(0, 0)
+		expect(true, "an unloaded shard")
+	})
+}

@@ -133,16 +133,17 @@ func (b *batch) fail(err error) {
 	}
 }
 
-// commit notes how far the high watermark is, and answers whom that concerns.
-func (p *partition[S]) commit() {
+// commit notes how far the high watermark is, and answers whom that concerns. It
+// tells whether it has moved.
+func (p *partition[S]) commit() (moved bool) {
 	w := &p.writes
 	// In this order: a partition that leads again has been closed before.
 	offset, leads := p.log.HighWatermark()
 	if !leads || p.closed() {
-		return
+		return false
 	}
 	if at, ok := p.timeline.Floor(min(offset, w.written)); ok && at > w.committed {
-		w.committed = at
+		w.committed, moved = at, true
 		p.timeline.Release(at)
 	}
 	n := 0
@@ -153,23 +154,27 @@ func (p *partition[S]) commit() {
 	for _, l := range done {
 		l.finish(nil)
 	}
+	return moved
 }
 
-// settle sees to what has happened to the writes meanwhile.
-func (p *partition[S]) settle() {
+// settle sees to what has happened to the writes meanwhile. It tells whether that
+// is anything.
+func (p *partition[S]) settle() (changed bool) {
 	w := &p.writes
-	p.land()
-	p.commit()
+	changed = p.land()
+	changed = p.commit() || changed
 	for now := time.Now(); len(w.timeouts) > 0; w.timeouts = w.timeouts[1:] {
 		if l := w.timeouts[0]; !l.done {
 			if l.until.After(now) {
 				break
 			}
 			l.finish(kerr.CoordinatorNotAvailable) // TimeoutException; the record stays
+			changed = true
 		}
 	}
 	if w.open != nil && w.flying == nil && !w.open.began.Add(p.rt.config.Linger).After(time.Now()) {
 		p.fill()
 	}
 	p.takeOff()
+	return changed
 }
