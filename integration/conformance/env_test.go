@@ -111,10 +111,18 @@ const (
 	notLeaderOrFollower        code = 6
 	requestTimedOut            code = 7
 	messageTooLarge            code = 10
+	offsetMetadataTooLarge     code = 12
 	coordinatorLoadInProgress  code = 14
+	coordinatorNotAvailable    code = 15
+	notCoordinator             code = 16
 	invalidTopic               code = 17
 	notEnoughReplicas          code = 19
 	invalidRequiredAcks        code = 21
+	illegalGeneration          code = 22
+	inconsistentGroupProtocol  code = 23
+	unknownMemberID            code = 25
+	invalidSessionTimeout      code = 26
+	rebalanceInProgress        code = 27
 	invalidTimestamp           code = 32
 	unsupportedVersion         code = 35
 	topicAlreadyExists         code = 36
@@ -126,18 +134,27 @@ const (
 	outOfOrderSequenceNumber   code = 45
 	invalidProducerEpoch       code = 47
 	transactionalIDDenied      code = 53
+	nonEmptyGroup              code = 68
+	groupIDNotFound            code = 69
 	fetchSessionIDNotFound     code = 70
 	invalidFetchSessionEpoch   code = 71
 	fencedLeaderEpoch          code = 74
 	unknownLeaderEpoch         code = 75
 	unsupportedCompressionType code = 76
 	offsetNotAvailable         code = 78
+	memberIDRequired           code = 79
 	preferredLeaderNotAvail    code = 80
+	fencedInstanceID           code = 82
 	eligibleLeadersNotAvail    code = 83
 	electionNotNeeded          code = 84
 	noReassignmentInProgress   code = 85
+	groupSubscribedToTopic     code = 86
 	invalidRecord              code = 87
 	unknownTopicID             code = 100
+	fencedMemberEpoch          code = 110
+	unreleasedInstanceID       code = 111
+	unsupportedAssignor        code = 112
+	staleMemberEpoch           code = 113
 )
 
 // wait looks at cond until it returns nil. At the deadline the row ends with what cond said was missing.
@@ -166,6 +183,13 @@ func (e *env) waitFor(what string, limit time.Duration, cond func() error) {
 		case <-tick.C:
 		}
 	}
+}
+
+// pause lets time pass.
+func (e *env) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	<-timer.C
 }
 
 // is returns nil when got is what is wanted, for use in wait.

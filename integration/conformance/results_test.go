@@ -25,10 +25,14 @@ type result struct {
 	Differs string `json:"differs,omitempty"`
 	// Detail is a detail that clients do not look at and that was not as it should be.
 	Detail string `json:"detail,omitempty"`
+	// Pending names the APIs that the row needs and that are not offered.
+	Pending string `json:"pending,omitempty"`
 }
 
 func (r result) word() string {
 	switch {
+	case r.Pending != "":
+		return "pending"
 	case r.Differs != "":
 		return "differs"
 	case r.Detail != "":
@@ -36,6 +40,9 @@ func (r result) word() string {
 	}
 	return "yes"
 }
+
+// String says what there is to say beside the word.
+func (r result) String() string { return r.Pending + r.Differs + r.Detail }
 
 // readResults returns what is known of the target's rows; nothing when no results are kept.
 func readResults(t *testing.T, target conformance.Target) map[string]result {

@@ -117,7 +117,7 @@ func fetchRows() []row {
 			check(e, "answer for the old id", e.fetch(e.A, read{topic: old, version: 13}).code, unknownTopicID)
 			check(e, "answer for the new id", e.fetch(e.A, read{topic: again, version: 13}).code, none)
 		}},
-		{id: "F17", title: "read_committed stops at the first open transaction, other producers' later records included", run: func(e *env) {
+		{id: "F17", title: "read_committed stops at the first open transaction, other producers' later records included", apis: transactionAPIs(), run: func(e *env) {
 			tx := e.transaction()
 			tx.write("open")
 			e.put(tx.topic, "later")
@@ -133,7 +133,7 @@ func fetchRows() []row {
 				return is("records", fmt.Sprint(e.fetch(leader, read{topic: tx.topic, committed: true}).values()), "[open later]")
 			})
 		}},
-		{id: "F18", title: "an aborted transaction is delivered to read_committed with its marker and a list that names it", run: func(e *env) {
+		{id: "F18", title: "an aborted transaction is delivered to read_committed with its marker and a list that names it", apis: transactionAPIs(), run: func(e *env) {
 			tx := e.transaction()
 			tx.write("aborted")
 			tx.end(false)

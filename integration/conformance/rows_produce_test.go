@@ -254,7 +254,7 @@ func badBatchRows() []row {
 			e.refused(e.produce(e.partition(t).leader, w), invalidRecord)
 			e.holds(t)
 		}},
-		{id: "P27", title: "clients cannot write to __consumer_offsets", run: func(e *env) {
+		{id: "P27", title: "clients cannot write to __consumer_offsets", apis: []kmsg.Key{kmsg.FindCoordinator}, run: func(e *env) {
 			e.coordinator("some-group", 0)
 			t := topic{name: "__consumer_offsets"}
 			e.refused(e.produce(e.partition(t).leader, writing(t, "a")), invalidTopic)

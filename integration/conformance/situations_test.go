@@ -10,20 +10,23 @@ import (
 
 // The names of the situations, for the rows.
 const (
-	aBrokerIsKilled     = "a broker is killed"
-	aBrokerIsPaused     = "a broker is paused"
-	twoBrokersAreKilled = "two brokers are killed"
-	twoBrokersStop      = "two brokers are shut down"
-	allBrokersAreKilled = "all brokers are killed"
-	noController        = "there is no controller"
-	aBrokerIsIsolated   = "a broker is cut off from the others"
-	noHeartbeats        = "a broker is cut off from the controllers"
-	noReplication       = "a broker copies nothing"
+	aBrokerIsKilled      = "a broker is killed"
+	aBrokerIsPaused      = "a broker is paused"
+	twoBrokersAreKilled  = "two brokers are killed"
+	twoBrokersStop       = "two brokers are shut down"
+	allBrokersAreKilled  = "all brokers are killed"
+	noController         = "there is no controller"
+	aBrokerIsIsolated    = "a broker is cut off from the others"
+	noHeartbeats         = "a broker is cut off from the controllers"
+	noReplication        = "a broker copies nothing"
+	aCoordinatorIsKilled = "a coordinator is killed"
+	offsetsAreShort      = "the offsets topic cannot be replicated"
+	aNewCluster          = "the cluster is new"
 )
 
 // situations returns what is done to clusters, in the order in which it is done.
 func situations() []situation {
-	return []situation{
+	return append(groupSituations(), []situation{
 		{
 			name:  aBrokerIsKilled,
 			needs: []conformance.Verb{conformance.Kill, conformance.Start},
@@ -116,7 +119,7 @@ func situations() []situation {
 				{"C copies again", func(e *env) { e.do(conformance.Rejoin, e.C) }},
 			},
 		},
-	}
+	}...)
 }
 
 // cutOff is a situation in which C is out of the controllers' sight while clients still reach it.

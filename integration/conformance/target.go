@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,4 +80,24 @@ func discover(ctx context.Context, seeds []string) (map[int32]string, error) {
 		return addrs, nil
 	}
 	return nil, fmt.Errorf("conformance: none of %v answers: %w", seeds, last)
+}
+
+// Offered returns the API keys that a cluster's first broker offers.
+func Offered(ctx context.Context, c Cluster) (map[int16]bool, error) {
+	addrs := c.Addrs()
+	conn, err := wire.Dial(ctx, addrs[slices.Min(slices.Collect(maps.Keys(addrs)))])
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	req := kmsg.NewApiVersionsRequest()
+	resp, err := conn.Request(&req)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[int16]bool{}
+	for _, k := range resp.(*kmsg.ApiVersionsResponse).ApiKeys {
+		keys[k.ApiKey] = true
+	}
+	return keys, nil
 }

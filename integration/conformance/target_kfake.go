@@ -19,7 +19,11 @@ func kfakeTarget() Target {
 		Timing:   Timing{Session: 200 * time.Millisecond, CrashSeen: true, Patience: time.Second, Poll: 5 * time.Millisecond},
 		Verbs:    []Verb{Kill, Start},
 		Fresh:    true,
-		Unable:   map[string]string{"all brokers are killed": "its last broker cannot be taken away"},
+		Unable: map[string]string{
+			"all brokers are killed":                 "its last broker cannot be taken away",
+			"a coordinator is killed":                "it keeps no groups in a topic",
+			"the offsets topic cannot be replicated": "it keeps no groups in a topic",
+		},
 		Differs: map[string]string{
 			"A24": "an unknown API key ends the process (nil pointer dereference)",
 			"E05": "removing a broker gives every partition a random leader",

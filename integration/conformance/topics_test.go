@@ -296,12 +296,14 @@ func (e *env) prefer(t topic, order ...int32) {
 }
 
 // reassign asks for other replicas of partition 0; nil cancels.
-func (e *env) reassign(t topic, replicas []int32) code {
+func (e *env) reassign(t topic, replicas []int32) code { return e.reassignPartition(t, 0, replicas) }
+
+func (e *env) reassignPartition(t topic, partition int32, replicas []int32) code {
 	req := request(kmsg.NewPtrAlterPartitionAssignmentsRequest(), 0)
 	req.TimeoutMillis = 30_000
 	req.Topics = []kmsg.AlterPartitionAssignmentsRequestTopic{{
 		Topic:      t.name,
-		Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{Partition: 0, Replicas: replicas}},
+		Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{Partition: partition, Replicas: replicas}},
 	}}
 	resp := ask[*kmsg.AlterPartitionAssignmentsResponse](e, e.controller(), req)
 	if resp.ErrorCode != 0 {
@@ -320,11 +322,13 @@ const (
 )
 
 // elect asks for an election of partition 0.
-func (e *env) elect(t topic, kind int8) code {
+func (e *env) elect(t topic, kind int8) code { return e.electPartition(t, 0, kind) }
+
+func (e *env) electPartition(t topic, partition int32, kind int8) code {
 	req := request(kmsg.NewPtrElectLeadersRequest(), 2)
 	req.ElectionType = kind
 	req.TimeoutMillis = 30_000
-	req.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: t.name, Partitions: []int32{0}}}
+	req.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: t.name, Partitions: []int32{partition}}}
 	resp := ask[*kmsg.ElectLeadersResponse](e, e.controller(), req)
 	if resp.ErrorCode != 0 {
 		return code(resp.ErrorCode)

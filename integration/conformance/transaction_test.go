@@ -6,6 +6,11 @@ import (
 	"github.com/minikafka/minikafka/integration/conformance/wire"
 )
 
+// transactionAPIs are what a transaction needs beside InitProducerID.
+func transactionAPIs() []kmsg.Key {
+	return []kmsg.Key{kmsg.FindCoordinator, kmsg.AddPartitionsToTxn, kmsg.EndTxn}
+}
+
 // transaction is an open transaction on partition 0 of a topic of its own, as a client of before KIP-890 makes it.
 type transaction struct {
 	e           *env
