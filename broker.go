@@ -129,6 +129,9 @@ func (b *Broker) Restart() {
 			return closed(life.Ready()) || b.place.running() != life || !c.reachesController(b.node())
 		})
 	}
+	if err == nil && b.State() == Halted {
+		err = fmt.Errorf("%w: %v: its disk has failed again: mend it with Disk(Disk{})", ErrNotRunning, b)
+	}
 	b.cluster.check(err)
 }
 

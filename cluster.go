@@ -56,6 +56,9 @@ type cluster struct {
 	holding sync.Mutex // guards held
 	held    map[log.PartitionID]int
 
+	// halting are the goroutines that halt brokers.
+	halting sync.WaitGroup
+
 	// changed tells of nodes that started or ended.
 	changed notifier
 
@@ -204,6 +207,7 @@ func (c *cluster) close() error {
 		all.Go(func() { errs[i] = n.finally(ctx, how) })
 	}
 	all.Wait()
+	c.halting.Wait() // no broker is left that could begin another
 	for i, n := range c.controllers {
 		errs[len(c.brokers)+i] = n.finally(ctx, how)
 	}

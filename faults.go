@@ -63,6 +63,9 @@ func (n *controllerNode) pause(paused bool) error {
 // endFaults ends what would keep nodes from shutting down in order.
 func (c *cluster) endFaults(ctx context.Context) {
 	c.fabric.Heal()
+	for _, n := range c.brokers {
+		n.disk.set(Disk{})
+	}
 	for _, n := range c.controllers {
 		_ = n.within(ctx, func() error { return n.pause(false) }) // it need not run
 	}

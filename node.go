@@ -25,6 +25,8 @@ const (
 	Crashed    State = "crashed"
 	PoweredOff State = "powered off"
 	ShutDown   State = "shut down"
+	// Halted is a broker whose disk has failed.
+	Halted State = "halted"
 	// Stopping is a node between the verb and the end of its last goroutine.
 	Stopping State = "stopping"
 )
@@ -65,14 +67,19 @@ func (p *place) stateNow() State {
 type brokerNode struct {
 	place
 	plan brokerPlan
+	disk *disk
 
+	lives  int            // how many were begun; guarded by mu
 	life   *server.Broker // nil when it does not run; guarded by mu
 	listen string         // where it listens; guarded by mu
 	addr   string         // what clients are told; guarded by mu
 }
 
 func newBrokerNode(c *cluster, plan brokerPlan) *brokerNode {
-	return &brokerNode{place: newPlace(c, fabric.Broker(plan.id)), plan: plan, listen: plan.listen, addr: plan.advertise}
+	return &brokerNode{
+		place: newPlace(c, fabric.Broker(plan.id)), plan: plan, listen: plan.listen, addr: plan.advertise,
+		disk: newDisk(c.brokerFile(plan.id)),
+	}
 }
 
 // running is the broker as it runs, or nil.
@@ -92,7 +99,10 @@ func (n *brokerNode) address() string {
 func (n *brokerNode) start() (*server.Broker, error) {
 	c := n.cluster
 	n.mu.Lock()
-	running, listen := n.life != nil, n.listen
+	running, listen, life := n.life != nil, n.listen, n.lives+1
+	if !running {
+		n.lives = life
+	}
 	n.mu.Unlock()
 	switch {
 	case running:
@@ -111,7 +121,9 @@ func (n *brokerNode) start() (*server.Broker, error) {
 		Holds:       c.holds,
 		Witness:     c.witness,
 		Faults:      c.faults,
-		Path:        filepath.Join(c.dir, "broker-"+strconv.Itoa(int(n.plan.id))+".db"),
+		Path:        c.brokerFile(n.plan.id),
+		Disk:        n.disk.use,
+		DiskFailed:  n.diskFailed(life),
 		ClusterID:   c.id,
 		Static:      n.plan.static,
 		Timing:      n.plan.timing,
@@ -125,6 +137,10 @@ func (n *brokerNode) start() (*server.Broker, error) {
 	n.mu.Unlock()
 	c.changed.signal()
 	return b, nil
+}
+
+func (c *cluster) brokerFile(id int32) string {
+	return filepath.Join(c.dir, "broker-"+strconv.Itoa(int(id))+".db")
 }
 
 // startError says what is in the way of a start; the layers below name the node.
@@ -161,6 +177,8 @@ func (n *brokerNode) end(ctx context.Context, how State) error {
 		b.PowerOff()
 	case ShutDown:
 		err = b.Shutdown(ctx)
+	case Halted:
+		b.Halt()
 	default:
 		b.Crash()
 	}

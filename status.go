@@ -45,6 +45,8 @@ type BrokerStatus struct {
 	Registered bool  `json:"registered"`
 	Fenced     bool  `json:"fenced"`
 	Epoch      int64 `json:"epoch"`
+	// Disk is what is wrong with its disk; nil when nothing is.
+	Disk *Disk `json:"disk,omitempty"`
 }
 
 // CutLink is a link that is cut one way.
@@ -93,6 +95,9 @@ func (c *cluster) status() Status {
 		if image != nil && image.Brokers[b.ID] != nil {
 			r := image.Brokers[b.ID]
 			b.Registered, b.Fenced, b.Epoch = true, r.Fenced, r.Epoch
+		}
+		if disk := n.disk.now(); disk != (Disk{}) {
+			b.Disk = &disk
 		}
 		s.Brokers = append(s.Brokers, b)
 	}
@@ -168,6 +173,11 @@ func (s Status) String() string {
 		line(w, "broker %d\t%s\t%s\t%s", b.ID, state, b.Addr, rack)
 	}
 	_ = w.Flush() // a strings.Builder takes all
+	for _, b := range s.Brokers {
+		if b.Disk != nil {
+			line(&out, "disk of broker %d: %v", b.ID, b.Disk)
+		}
+	}
 	for _, l := range s.Cut {
 		line(&out, "no link from %s to %s", l.From, l.To)
 	}

@@ -46,15 +46,29 @@ func (d *DB) commit(group []*request) {
 // errRedo gives a transaction up because one of its requests failed midway.
 var errRedo = errors.New("log: run the others again")
 
+// beforeCommit asks the disk. A sync that fails here fails those alone that
+// asked for it, and makes no sync point.
 func (d *DB) beforeCommit(group []*request) error {
-	if d.opts.BeforeCommit == nil {
+	if d.opts.BeforeCommit != nil {
+		bytes := 0
+		for _, r := range group {
+			bytes += r.bytes
+		}
+		if err := d.opts.BeforeCommit(bytes); err != nil {
+			return fmt.Errorf("%w: %w", ErrDisk, err)
+		}
+	}
+	if d.opts.BeforeSync == nil || !slices.ContainsFunc(group, func(r *request) bool { return r.sync }) {
 		return nil
 	}
-	bytes := 0
-	for _, r := range group {
-		bytes += r.bytes
+	if err := d.opts.BeforeSync(); err != nil {
+		for _, r := range group {
+			if r.sync {
+				r.err = fmt.Errorf("%w: %w", ErrDisk, err)
+			}
+		}
 	}
-	return d.opts.BeforeCommit(bytes)
+	return nil
 }
 
 // runAll makes the changes of the requests that have not failed.

@@ -43,6 +43,10 @@ type Options struct {
 	// commit. It is where slow, full and failing disks are staged. It holds no
 	// lock and no transaction, but Close, Crash and PowerOff wait for it.
 	BeforeCommit func(bytes int) error
+	// BeforeSync, when set, is called on the writer before a commit that is to
+	// reach stable storage; an error fails those that asked for that.
+	// Errors of both come back wrapped in ErrDisk.
+	BeforeSync func() error
 }
 
 // DB is one broker's file: the logs of all partitions it hosts, and a few

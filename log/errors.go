@@ -12,4 +12,5 @@ var (
 	ErrFormat           = errors.New("log: file has an unknown format")
 	ErrInUse            = errors.New("log: file is in use by another process")
 	ErrCorruptFile      = errors.New("log: file is damaged")
+	ErrDisk             = errors.New("log: the disk has failed")
 )

@@ -27,6 +27,9 @@ type ManagerConfig struct {
 	Timing  Timing
 	// BrokerEpoch is this broker's current epoch.
 	BrokerEpoch func() int64
+	// BeforeRead, when set, is called before a log is read for a client; an error
+	// takes the replica offline. It may wait.
+	BeforeRead func() error
 }
 
 // Caller sends a message to a node and returns its answer.

@@ -58,6 +58,9 @@ func (r *Replica) LookupOffset(q OffsetRequest) (log.TimestampOffset, error) {
 	case TimeLatestTiered, TimePendingUpload:
 		return noOffset(), nil
 	}
+	if err := r.beforeRead(); err != nil {
+		return noOffset(), err
+	}
 	var found log.TimestampOffset
 	var ok bool
 	if q.Time == TimeMax {

@@ -1,6 +1,10 @@
 package replication
 
-import "github.com/minikafka/minikafka/log"
+import (
+	"fmt"
+
+	"github.com/minikafka/minikafka/log"
+)
 
 // Isolation is how far a reader sees (FetchIsolation).
 type Isolation int8
@@ -98,6 +102,9 @@ func (r *Replica) Read(q ReadRequest) (ReadResult, error) {
 		res.AboveLimit = q.Offset > limit
 		return res, nil
 	}
+	if err := r.beforeRead(); err != nil {
+		return ReadResult{}, err
+	}
 	if res.Records, err = r.log.ReadCut(q.Offset, limit, q.MaxBytes, q.MinOne); err != nil {
 		return ReadResult{}, err
 	}
@@ -105,6 +112,18 @@ func (r *Replica) Read(q ReadRequest) (ReadResult, error) {
 		res.Aborted = r.log.AbortedTxns(q.Offset, limit)
 	}
 	return res, nil
+}
+
+// beforeRead asks the disk, where one is staged.
+func (r *Replica) beforeRead() error {
+	if r.manager.BeforeRead == nil {
+		return nil
+	}
+	if err := r.manager.BeforeRead(); err != nil {
+		r.failed(err)
+		return fmt.Errorf("%w: %w", ErrOffline, err)
+	}
+	return nil
 }
 
 // diverging compares the client's last epoch with the log (Partition.readRecords).

@@ -54,6 +54,9 @@ type broker struct {
 	running sync.WaitGroup
 	ending  sync.Once
 	hung    sync.Once // see diskHangs
+	failing sync.Once // see useDisk
+	// diskFailed says that the broker is about to be halted.
+	diskFailed atomic.Bool
 
 	loggers  loggers
 	pauses   pauses
@@ -147,7 +150,7 @@ const (
 // openFile opens the broker's file, and returns the broker epoch of the last
 // clean shutdown, or -1.
 func (b *broker) openFile() (previous int64, err error) {
-	db, err := log.Open(b.config.Path, log.Options{BeforeCommit: b.beforeCommit})
+	db, err := log.Open(b.config.Path, log.Options{BeforeCommit: b.beforeCommit, BeforeSync: b.beforeSync})
 	if err != nil {
 		return -1, fmt.Errorf("server: broker %d: %w", b.config.ID, err)
 	}
@@ -165,10 +168,26 @@ func (b *broker) beforeCommit(bytes int) error {
 	if err := b.pauses.gate.pass(b.ctx); err != nil {
 		return err
 	}
-	if b.config.Disk != nil {
-		return b.config.Disk(b.ctx, bytes)
+	return b.useDisk(DiskWrite, bytes)
+}
+
+func (b *broker) beforeSync() error { return b.useDisk(DiskSync, 0) }
+func (b *broker) beforeRead() error { return b.useDisk(DiskRead, 0) }
+
+// useDisk asks the disk that is staged, if one is.
+func (b *broker) useDisk(use DiskUse, bytes int) error {
+	if b.config.Disk == nil {
+		return nil
 	}
-	return nil
+	err := b.config.Disk(b.ctx, use, bytes)
+	if err != nil && b.ctx.Err() == nil && b.config.DiskFailed != nil {
+		b.failing.Do(func() {
+			b.diskFailed.Store(true)
+			b.logger.Error("the log directory has failed", "error", err)
+			b.config.DiskFailed(err)
+		})
+	}
+	return err
 }
 
 // leastHungDisk is the least time after which a disk counts as hung: a busy
@@ -232,7 +251,7 @@ func (b *broker) join(previousEpoch int64) error {
 	}
 	b.replicas = replication.NewManager(replication.ManagerConfig{
 		Broker: b.config.ID, DB: b.db, Call: b.port, ISR: isrChanger{b}, Holds: b.config.Holds, Witness: b.config.Witness,
-		Logger: b.logger, Timing: b.config.Timing.Replication, BrokerEpoch: b.epoch.Load,
+		Logger: b.logger, Timing: b.config.Timing.Replication, BrokerEpoch: b.epoch.Load, BeforeRead: b.beforeRead,
 	})
 	b.election = election.StartClient(election.ClientConfig{
 		BrokerID: b.config.ID, Rack: b.config.Rack, Host: host, Port: port,

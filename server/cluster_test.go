@@ -125,9 +125,9 @@ func (c *cluster) start(id int32) *server.Broker {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	var disk func(context.Context, int) error
+	var disk func(context.Context, server.DiskUse, int) error
 	if c.disk != nil {
-		disk = func(ctx context.Context, _ int) error { return c.disk(ctx, id) }
+		disk = func(ctx context.Context, _ server.DiskUse, _ int) error { return c.disk(ctx, id) }
 	}
 	b, err := server.Start(server.Config{
 		ID: id, Listen: listen, Fabric: c.fabric, Controllers: []int32{1}, Holds: c.holds, Witness: c.witness,

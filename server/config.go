@@ -35,17 +35,37 @@ type Config struct {
 	Faults *faults.Set
 	// Path is the broker's bbolt file.
 	Path string
-	// Disk, when set, is called before each write of the file with about how many
-	// bytes it has. It may wait, and an error fails the write: slow, full, hung and
-	// broken disks are staged with it. It returns when ctx ends, as it does with
-	// the broker.
-	Disk      func(ctx context.Context, bytes int) error
-	ClusterID string
+	// Disk, when set, is called before the disk is used, for a write with about how
+	// many bytes of batches it has. It may wait, and an error fails the use: slow,
+	// full, hung and broken disks are staged with it. It returns when ctx ends, as
+	// it does with the broker.
+	Disk func(ctx context.Context, use DiskUse, bytes int) error
+	// DiskFailed, when set, is called once, after the first error of Disk, and must
+	// not block: a broker whose only log directory has failed is to be halted, as
+	// Kafka halts itself (LogManager.handleLogDirFailure). The controller is not
+	// told then, and finds out as of any dead broker. Without it the replicas that
+	// have met an error go offline, as with another log directory left.
+	DiskFailed func(err error)
+	ClusterID  string
 	// Static are the broker's static configs, by Kafka's names.
 	Static map[string]string
 	Timing Timing
 	Logger *slog.Logger
 }
+
+// DiskUse is what a disk is used for.
+type DiskUse int
+
+// The uses of a disk.
+const (
+	// DiskWrite is a group commit: appends of all partitions that come together,
+	// or changes of what is kept beside the logs.
+	DiskWrite DiskUse = iota + 1
+	// DiskSync is a write that is to reach stable storage.
+	DiskSync
+	// DiskRead is a read of a log for a client.
+	DiskRead
+)
 
 // Timing is every timer of a broker.
 type Timing struct {
@@ -85,6 +105,10 @@ func (b *Broker) Crash() { b.endLogged(endCrash) }
 
 // PowerOff is Crash, and all after the last sync is gone.
 func (b *Broker) PowerOff() { b.endLogged(endPowerOff) }
+
+// Halt ends the broker as Kafka's ends when its last log directory has failed:
+// what is under way is answered if it can be, and then it is Crash.
+func (b *Broker) Halt() { b.endLogged(endHalt) }
 
 // Shutdown ends the broker in order: leaderships move first, until ctx ends.
 func (b *Broker) Shutdown(ctx context.Context) error { return b.shutdown(ctx) }

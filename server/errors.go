@@ -47,6 +47,7 @@ func errorMappings() []errorMapping {
 		{log.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 		{log.ErrClosed, kerr.KafkaStorageError},
 		{log.ErrCorruptFile, kerr.KafkaStorageError},
+		{log.ErrDisk, kerr.KafkaStorageError},
 
 		{election.ErrInvalidRequest, kerr.InvalidRequest},
 		{election.ErrInvalidTopic, kerr.InvalidTopicException},

@@ -52,6 +52,9 @@ func (i isrChanger) ReportOffline(ctx context.Context, id log.PartitionID) error
 	if err := i.wired(ctx); err != nil {
 		return err
 	}
+	if i.b.diskFailed.Load() {
+		return nil // Kafka's broker halts before it can tell
+	}
 	_, err := i.b.do(ctx, &election.ReportOffline{
 		Broker: i.b.config.ID, BrokerEpoch: i.b.epoch.Load(), Partitions: []log.PartitionID{id},
 	})

@@ -16,6 +16,7 @@ const (
 	endCrash endKind = iota
 	endPowerOff
 	endShutdown
+	endHalt
 )
 
 // drainWithin is how long requests that are under way may take when the broker
@@ -91,7 +92,7 @@ func (b *broker) endLogged(kind endKind) {
 func (b *broker) endOnce(kind endKind) error {
 	// Connections first: no answer is to leave that the file does not keep.
 	_ = b.listener.Close()
-	if kind == endShutdown {
+	if kind == endShutdown || kind == endHalt {
 		b.conns.finish(drainWithin)
 	} else {
 		b.conns.abort()
@@ -112,7 +113,7 @@ func (b *broker) endOnce(kind endKind) error {
 	b.config.Fabric.Resume(fabric.Broker(b.config.ID)) // for the next life
 	b.running.Wait()
 	switch kind {
-	case endCrash:
+	case endCrash, endHalt:
 		return b.db.Crash()
 	case endPowerOff:
 		return b.db.PowerOff()

@@ -78,6 +78,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 		return e.split(c, req)
 	case "cut", "delay", "lose":
 		return e.onLink(c, req)
+	case "disk":
+		return e.disk(c, req)
 	case "hold", "release", "elect":
 		return e.onPartition(c, req)
 	default:

@@ -127,6 +127,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 		"pause 1", "resume 1", "pause controller", "resume controller", "pause 2", "crash 2", "restart 2",
 		"shutdown 2", "restart 2",
 		"split 1,2 3", "heal", "isolate 3", "heal", "cut 1 2", "delay 1 2 5ms", "delay 2 controller 1ms 2ms", "lose 1 3 0.1", "heal",
+		"disk 1 slow-writes=1ms slow-syncs=1ms slow-reads=1ms fail-write=1000 fail-sync=1000 fail-read=1000 full-after=1000000", "disk 1",
 		"crash controller", "restart controller", "power-off controller", "restart controller",
 		"shutdown controller:2", "restart controller:2",
 	} {
@@ -144,13 +145,14 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 		"crash 9": exitUsage, "crash x": exitUsage, "crash controller:7": exitUsage,
 		"hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitFailed,
 		"restart controller": exitUsage, "resume controller": exitUsage, "pause 9": exitUsage,
+		"disk 9": exitUsage, "disk controller": exitUsage, "disk 1 broken": exitUsage, "disk 1 slow-reads=x": exitUsage, "disk 1 fail-write=-1": exitUsage,
 		"delay 1 2 -5ms": exitUsage, "delay 1 2 soon": exitUsage, "delay 1 2": exitUsage, "lose 1 2 1.5": exitUsage, "lose 1 2 x": exitUsage, "cut 1 1": exitUsage,
 	} {
 		if code, _, stderr := p.run(strings.Fields(line)...); code != want || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, want %d, in one line: %q", line, code, want, stderr)
 		}
 	}
-	for line, want := range map[string]string{"hold orders/0": "held", "pause 1": "paused", "delay 1 2 5ms": "slow link from broker 1 to broker 2 5ms longer", "isolate 3": "no link"} {
+	for line, want := range map[string]string{"hold orders/0": "held", "pause 1": "paused", "disk 1 slow-syncs=1ms": "disk of broker 1: syncs take 1ms longer", "delay 1 2 5ms": "slow link from broker 1 to broker 2 5ms longer", "isolate 3": "no link"} {
 		p.must(strings.Fields(line)...)
 		if out := p.must("status"); !strings.Contains(out, want) {
 			t.Errorf("after %s the status does not say %q:\n%s", line, want, out)

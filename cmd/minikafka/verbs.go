@@ -27,6 +27,15 @@ one that is down), or "controller:ID" where there are several.`
 const resumeHelp = `A node is the id of a broker, or "controller" for the one that is paused, or
 "controller:ID" where there are several.`
 
+const diskHelp = `Make a broker's disk slow, full or failing; without faults, good again. Faults are
+
+    slow-writes=TIME, slow-syncs=TIME, slow-reads=TIME    each takes longer, such as 50ms
+    fail-write=N, fail-sync=N, fail-read=N                the N-th from now on fails
+    full-after=BYTES                                      there is room for so many bytes of records
+
+At the first error the broker answers KAFKA_STORAGE_ERROR and halts, as Kafka does when its last
+log directory has failed.`
+
 func verbs() map[string]verb {
 	one := cobra.ExactArgs(1)
 	return map[string]verb{
@@ -52,6 +61,12 @@ func verbs() map[string]verb {
 			long: "Lose a share (0 to 1) of the packets from one node to another, one way. As TCP sends them again, loss shows\n" +
 				"as time, and now and then as a broken connection; 0 ends it.\n\n" + nodeHelp,
 			args: cobra.ExactArgs(3),
+		},
+		"disk": {
+			use:   "disk BROKER [FAULT=VALUE]...",
+			short: "Make a broker's disk slow, full or failing; without faults, good again",
+			long:  diskHelp,
+			args:  cobra.MinimumNArgs(1),
 		},
 		"heal": {use: "heal", short: "Mend all links", args: cobra.NoArgs},
 		"split": {
