@@ -115,6 +115,7 @@ type BrokerSettings struct {
 	GroupConsumerHeartbeatIntervalMs    int32    `config:"group.consumer.heartbeat.interval.ms"`
 	GroupConsumerMinHeartbeatIntervalMs int32    `config:"group.consumer.min.heartbeat.interval.ms"`
 	GroupConsumerMaxHeartbeatIntervalMs int32    `config:"group.consumer.max.heartbeat.interval.ms"`
+	GroupConsumerRegexRefreshIntervalMs int32    `config:"group.consumer.regex.refresh.interval.ms"`
 
 	// Transactions.
 	TransactionStateLogNumPartitions                     int32 `config:"transaction.state.log.num.partitions"`

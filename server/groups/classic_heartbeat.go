@@ -16,17 +16,16 @@ func (s *Shard) Heartbeat(q *kmsg.HeartbeatRequest) (*kmsg.HeartbeatResponse, co
 	if err != nil {
 		return nil, coordinator.Outcome{}, kerr.UnknownMemberID
 	}
-	c, ok := g.(*classicGroup)
-	if !ok {
-		return s.heartbeatOther(g, q)
+	var resp *kmsg.HeartbeatResponse
+	switch g := g.(type) {
+	case *classicGroup:
+		resp, err = s.heartbeatClassic(g, q)
+	case *consumerGroup:
+		resp, err = s.heartbeatConsumer(g, q)
+	default:
+		err = kerr.UnknownMemberID
 	}
-	resp, err := s.heartbeatClassic(c, q)
 	return resp, coordinator.Outcome{}, err
-}
-
-// heartbeatOther is Heartbeat for a group of another protocol.
-func (s *Shard) heartbeatOther(group, *kmsg.HeartbeatRequest) (*kmsg.HeartbeatResponse, coordinator.Outcome, error) {
-	return nil, coordinator.Outcome{}, kerr.UnknownMemberID
 }
 
 func (s *Shard) heartbeatClassic(g *classicGroup, q *kmsg.HeartbeatRequest) (*kmsg.HeartbeatResponse, error) {

@@ -52,24 +52,29 @@ func (s *Shard) JoinGroup(c Client, q *kmsg.JoinGroupRequest, answer *Promise[*k
 	if c.Version == joinGroupWithoutTimeout {
 		q.RebalanceTimeoutMillis = q.SessionTimeoutMillis
 	}
-	var g *classicGroup
 	known, ok := s.groups.Get(q.Group)
+	if c, is := known.(*consumerGroup); is && !c.empty() {
+		return s.joinConsumer(c, j)
+	}
+	g, isClassic := known.(*classicGroup)
+	var before []coordinator.Record // What takes away the empty group of another protocol.
 	switch {
-	case ok:
-		if g, ok = known.(*classicGroup); !ok {
-			return s.joinOther(j, known)
-		}
+	case isClassic:
 	case q.MemberID != nobody:
 		j.fail(q.MemberID, kerr.UnknownMemberID)
 		return coordinator.Outcome{}, nil
 	default:
+		if ok {
+			before = known.tombstones(nil)
+			known.cancelTimers(s)
+		}
 		g = s.newClassic(q.Group)
 	}
 	o := s.joinClassic(g, j)
-	if known == nil && len(o.Records) == 0 {
+	if !isClassic && len(o.Records) == 0 {
 		// That there is a group has to be in the log, for it is in the timeline.
 		o = coordinator.Outcome{
-			Records: []coordinator.Record{newGroupRecord(g)}, Applied: true,
+			Records: append(before, newGroupRecord(g)), Applied: true,
 			Done: func(err error) {
 				if err != nil {
 					s.ctx.Logger().Warn("a new group was not persisted", "group", g.groupID, "error", err)
@@ -79,12 +84,6 @@ func (s *Shard) JoinGroup(c Client, q *kmsg.JoinGroupRequest, answer *Promise[*k
 		}
 	}
 	return o, nil
-}
-
-// joinOther is JoinGroup for a group of another protocol.
-func (s *Shard) joinOther(j *join, _ group) (coordinator.Outcome, error) {
-	j.fail(nobody, kerr.InconsistentGroupProtocol)
-	return coordinator.Outcome{}, nil
 }
 
 // newClassic adds an empty group.

@@ -15,16 +15,14 @@ func (s *Shard) LeaveGroup(q *kmsg.LeaveGroupRequest) (*kmsg.LeaveGroupResponse,
 	if err != nil {
 		return nil, coordinator.Outcome{}, kerr.UnknownMemberID
 	}
-	c, ok := g.(*classicGroup)
-	if !ok {
-		return s.leaveOther(g, q)
+	switch g := g.(type) {
+	case *classicGroup:
+		resp, o := s.leaveClassic(g, q)
+		return resp, o, nil
+	case *consumerGroup:
+		resp, o := s.leaveConsumer(g, q)
+		return resp, o, nil
 	}
-	resp, o := s.leaveClassic(c, q)
-	return resp, o, nil
-}
-
-// leaveOther is LeaveGroup for a group of another protocol.
-func (s *Shard) leaveOther(group, *kmsg.LeaveGroupRequest) (*kmsg.LeaveGroupResponse, coordinator.Outcome, error) {
 	return nil, coordinator.Outcome{}, kerr.UnknownMemberID
 }
 

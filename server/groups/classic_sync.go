@@ -7,7 +7,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/minikafka/minikafka/server/coordinator"
-	"github.com/minikafka/minikafka/server/coordinator/timeline"
 )
 
 func syncError(err *kerr.Error) *kmsg.SyncGroupResponse {
@@ -29,20 +28,17 @@ func clientError(err error) *kerr.Error {
 // The leader's request brings the assignments: everybody is answered when they
 // are persisted.
 func (s *Shard) SyncGroup(q *kmsg.SyncGroupRequest, answer *Promise[*kmsg.SyncGroupResponse]) (coordinator.Outcome, error) {
-	g, err := s.group(q.Group, timeline.Latest)
-	if err != nil || g.empty() {
+	g, ok := s.groups.Get(q.Group)
+	if !ok || g.empty() {
 		answer.complete(syncError(kerr.UnknownMemberID))
 		return coordinator.Outcome{}, nil
 	}
-	c, ok := g.(*classicGroup)
-	if !ok {
-		return s.syncOther(g, q, answer)
+	switch g := g.(type) {
+	case *classicGroup:
+		return s.syncClassic(g, q, answer), nil
+	case *consumerGroup:
+		return s.syncConsumer(g, q, answer), nil
 	}
-	return s.syncClassic(c, q, answer), nil
-}
-
-// syncOther is SyncGroup for a group of another protocol.
-func (s *Shard) syncOther(_ group, _ *kmsg.SyncGroupRequest, answer *Promise[*kmsg.SyncGroupResponse]) (coordinator.Outcome, error) {
 	answer.complete(syncError(kerr.UnknownMemberID))
 	return coordinator.Outcome{}, nil
 }

@@ -42,6 +42,7 @@ type Shard struct {
 	// image is the newest one whose deleted topics have been seen to.
 	image     *election.Image
 	deletions int // how often topics were deleted; names a timer
+	topics    seenTopics
 }
 
 // New returns a shard without groups.
@@ -128,6 +129,9 @@ func (s *Shard) Replay(at coordinator.Position, r coordinator.Record) error {
 		return s.replayOffset(at, r)
 	case groupMetadata:
 		return s.replayClassic(r)
+	case consumerGroupMetadata, consumerPartitionMetadata, consumerMemberMetadata, consumerTargetMetadata,
+		consumerTargetMember, consumerCurrentMember, consumerRegex:
+		return s.replayConsumer(kind, r)
 	}
 	s.ctx.Logger().Warn("a record of an unknown type is skipped", "type", kind, "offset", at.Offset)
 	return nil
@@ -155,10 +159,12 @@ func (s *Shard) Unloaded() {
 	}
 }
 
-// Changed sees to the offsets of deleted topics.
+// Changed sees to the offsets of deleted topics, and has consumer groups look at
+// their topics.
 func (s *Shard) Changed(m *election.Image) {
 	old := s.image
 	s.image = m
+	s.lookAgainAtTopics(old, m)
 	if old == nil || m == nil {
 		return
 	}
