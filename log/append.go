@@ -1,7 +1,6 @@
 package log
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -12,8 +11,8 @@ import (
 // Data, and Base and Last are set, before anything is stored; without, entries
 // are stored as received, and refused (ErrHole) where an index, a term or an
 // offset does not follow the log end. Base and Last of control entries are set
-// in both cases. The slice's elements are updated in place; their Data is then
-// a copy that the log keeps, and must not be changed.
+// in both cases. The slice's elements are updated in place. Data belongs to the
+// log from then on, and must not be changed; of small entries it is a copy.
 func (p *Partition) Append(entries []Entry, assign bool) error {
 	if len(entries) == 0 {
 		return nil
@@ -82,15 +81,11 @@ func (t *txn) append(p *Partition, entries []Entry, assign bool) error {
 		}
 		h := d.headerFor(e, pb != nil)
 		h.highWatermark, h.appendedMs = hw, t.nowMs
-		var head [headerBytes]byte
-		h.put(head[:])
-		value := bytes.Join([][]byte{head[:], e.Data}, nil)
-		e.Data = value[headerBytes:len(value):len(value)]
-		added[i] = stored{header: h, index: e.Index, data: e.Data}
-		if err := bucket.Put(entryKey(e.Index), value); err != nil {
+		t.changes++
+		if e.Data, err = putEntry(bucket, e.Index, &h, e.Data); err != nil {
 			return err
 		}
-		t.changes++
+		added[i] = stored{header: h, index: e.Index, data: e.Data}
 		if err := t.startEpoch(d, e); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package log
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -308,19 +307,21 @@ func (t *txn) replace(d *draft, b *bolt.Bucket, s *stored) error {
 	if s.index <= d.meta.prevIndex {
 		return nil
 	}
-	key := entryKey(s.index)
-	old := b.Get(key)
-	was, err := parseStored(s.index, old)
+	was, ok, err := getStored(b, s.index)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: entry %d is missing", ErrCorruptFile, s.index)
+	}
 	if err != nil {
 		return err
 	}
-	if err := t.saveEntry(d, s.index, old); err != nil {
+	if err := t.saveEntry(d, &was); err != nil {
 		return err
 	}
 	d.meta.saved += int64(was.servedBytes() - s.servedBytes())
-	var head [headerBytes]byte
-	s.put(head[:])
-	if err := b.Put(key, bytes.Join([][]byte{head[:], s.data}, nil)); err != nil {
+	if err := deleteEntry(b, entryKey(s.index)); err != nil {
+		return err
+	}
+	if _, err := putEntry(b, s.index, &s.header, s.data); err != nil {
 		return err
 	}
 	d.publish = append(d.publish, func() { d.p.cache.replace(*s) })

@@ -27,7 +27,7 @@ func sampleFile(t testing.TB, entries int, down func(*DB) error) []byte {
 			o := BatchOptions{ProducerID: 5, BaseSequence: int32(i), Transactional: true}
 			e := Entry{Index: uint64(i + 1), Term: uint64(1 + i/10), Data: batchOf(t, 1, o)}
 			if i == entries/2 {
-				e.Data = batchOf(t, 200, o)
+				e.Data = batchOf(t, 800, o) // has a bucket of its own
 			}
 			if err := p.Append([]Entry{e}, true); err != nil {
 				t.Fatal(err)
@@ -199,12 +199,16 @@ func TestFileErrors(t *testing.T) {
 		t.Errorf("an empty file: %v", err)
 	}
 	other := filepath.Join(dir, "other")
+	format := func(n byte) func(*bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			m, err := tx.CreateBucket([]byte(bucketMeta))
+			return errors.Join(err, m.Put([]byte(keyFormat), []byte{n}))
+		}
+	}
 	for _, set := range []func(*bolt.Tx) error{
 		func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("something")); return err },
-		func(tx *bolt.Tx) error {
-			m, err := tx.CreateBucket([]byte(bucketMeta))
-			return errors.Join(err, m.Put([]byte(keyFormat), []byte{2}))
-		},
+		format(fileFormat - 1),
+		format(fileFormat + 1),
 	} {
 		_ = os.Remove(other)
 		b, err := bolt.Open(other, 0o600, nil)

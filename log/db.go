@@ -21,8 +21,8 @@ const (
 	keyFormat   = "format"
 )
 
-// fileFormat is the value of meta/format.
-const fileFormat = 1
+// fileFormat is the value of meta/format. In 1 large batches were values, too.
+const fileFormat = 2
 
 // defaultCacheBytes is Options.CacheBytes when it is 0.
 const defaultCacheBytes = 8 << 20

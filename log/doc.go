@@ -9,7 +9,9 @@
 //
 // A [DB] has a bucket of entries for each partition. A key is the entry's index,
 // big-endian and without gaps; a value is a header of 74 bytes (kind, term,
-// offsets, timestamps, sizes) and the batch exactly as it is served. Since
+// offsets, timestamps, sizes) and the batch exactly as it is served; a batch of
+// 4000 bytes and more has a bucket in the value's place, with header and batch
+// in pages that are written once. Since
 // offsets grow with the index, an offset is found by binary search over keys,
 // and a time by the header's "largest so far". What entries do not tell lies in
 // the bucket "state": log start, term, high watermark, leader epochs, producer

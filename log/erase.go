@@ -10,11 +10,11 @@ import (
 )
 
 // eraseChunk is how many entries a background step erases, eraseChunkBytes how
-// many bytes of them at most; small enough that the appends it shares a commit
-// with do not notice.
+// many bytes of them at most (the pages of large ones are freed without being
+// read); small enough that the appends it shares a commit with do not notice.
 const (
 	eraseChunk      = 256
-	eraseChunkBytes = 2 << 20
+	eraseChunkBytes = 16 << 20
 )
 
 // eraser removes trimmed prefixes and deleted logs from the file, behind
@@ -158,7 +158,7 @@ func (t *txn) erasePrefix(p *Partition) (more, changed bool, err error) {
 	if err != nil {
 		return false, false, err
 	}
-	return len(keys) > 0, len(keys) > 0, deleteKeys(b, keys)
+	return len(keys) > 0, len(keys) > 0, deleteEntries(b, keys)
 }
 
 // collect gathers a chunk of keys from k on, up to an index.
@@ -174,7 +174,11 @@ func collect(c *bolt.Cursor, k, v []byte, upTo uint64) ([][]byte, error) {
 			break
 		}
 		keys = append(keys, bytes.Clone(k))
-		size += len(v)
+		s, err := storedAt(c.Bucket(), k, v)
+		if err != nil {
+			return nil, err
+		}
+		size += headerBytes + len(s.data)
 	}
 	return keys, nil
 }
@@ -208,7 +212,7 @@ func (t *txn) eraseTrash() (more, changed bool, err error) {
 			return false, false, err
 		}
 		if len(keys) > 0 {
-			return true, true, deleteKeys(b, keys)
+			return true, true, deleteEntries(b, keys)
 		}
 		return true, true, trash.DeleteBucket(k)
 	}

@@ -163,11 +163,7 @@ func lastStored(b *bolt.Bucket) (stored, error) {
 	if k == nil {
 		return stored{}, nil
 	}
-	index, err := entryIndex(k)
-	if err != nil {
-		return stored{}, err
-	}
-	return parseStored(index, v)
+	return storedAt(b, k, v)
 }
 
 // loadSnapshots finds where the log ended at each snapshot.
@@ -179,13 +175,12 @@ func (p *Partition) loadSnapshots(b *bolt.Bucket) error {
 			p.snapshot.bytes = p.meta.prevBytes
 			continue
 		}
-		v := b.Get(entryKey(ref.index))
-		if v == nil || ref.index > p.tail.index || ref.index < p.meta.prevIndex {
-			return fmt.Errorf("%w: producer snapshot at %d, entries %d-%d", ErrCorruptFile, ref.index, p.meta.prevIndex+1, p.tail.index)
-		}
-		s, err := parseStored(ref.index, v)
+		s, ok, err := getStored(b, ref.index)
 		if err != nil {
 			return err
+		}
+		if !ok || ref.index > p.tail.index || ref.index < p.meta.prevIndex {
+			return fmt.Errorf("%w: producer snapshot at %d, entries %d-%d", ErrCorruptFile, ref.index, p.meta.prevIndex+1, p.tail.index)
 		}
 		ref.end = s.end()
 		p.snapshot.bytes = s.bytes

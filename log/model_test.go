@@ -218,8 +218,8 @@ func (m *modelRun) batch() []byte {
 	records := make([]Record, n)
 	for i := range records {
 		records[i] = Record{Timestamp: int64(m.r.IntN(1000)), Key: []byte{byte(m.r.IntN(5))}, Value: make([]byte, m.r.IntN(200))}
-		if m.r.IntN(50) == 0 {
-			records[i].Value = make([]byte, 20000)
+		if m.r.IntN(25) == 0 {
+			records[i].Value = make([]byte, m.r.IntN(20000)) // some with a bucket of their own
 		}
 	}
 	b, err := BuildBatch(records, o)
@@ -412,6 +412,7 @@ func (m *modelRun) down() {
 		m.what = "crash"
 		m.check(m.d.Crash())
 	}
+	checkTree(m.t, m.path)
 	m.open()
 	m.verifyAll()
 }

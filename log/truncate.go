@@ -156,15 +156,15 @@ func (tr *truncation) remove(t *txn, d *draft, b *bolt.Bucket) error {
 		if i < tr.index {
 			break
 		}
-		s, err := parseStored(i, value)
+		s, err := storedAt(b, k, value)
 		if err != nil {
 			return err
 		}
-		if err := t.saveEntry(d, i, value); err != nil {
+		if err := t.saveEntry(d, &s); err != nil {
 			return err
 		}
 		keys = append(keys, slices.Clone(k))
-		size += len(value)
+		size += headerBytes + len(s.data)
 		if d.meta.saved > 0 {
 			if err := d.unsave(t, &s); err != nil {
 				return err
@@ -180,7 +180,7 @@ func (tr *truncation) remove(t *txn, d *draft, b *bolt.Bucket) error {
 	if d.tail, err = tailAt(v, &d.meta, d.tail.index-uint64(len(keys))); err != nil {
 		return err
 	}
-	return deleteKeys(b, keys)
+	return deleteEntries(b, keys)
 }
 
 // unsave takes back what compaction had saved on an entry that goes.

@@ -74,15 +74,15 @@ func parseImage(v []byte) (synced, error) {
 
 // saveEntry copies an entry that was there at the last sync, before it is
 // deleted or overwritten.
-func (t *txn) saveEntry(d *draft, index uint64, value []byte) error {
-	if t.db.opts.SyncEveryAppend || !d.synced.holds(index) {
+func (t *txn) saveEntry(d *draft, s *stored) error {
+	if t.db.opts.SyncEveryAppend || !d.synced.holds(s.index) {
 		return nil
 	}
-	key := undoKey(undoEntry, d.p.id, entryKey(index))
+	key := undoKey(undoEntry, d.p.id, entryKey(s.index))
 	if t.undo.Get(key) != nil {
 		return nil
 	}
-	return t.undo.Put(key, value)
+	return t.undo.Put(key, s.encode())
 }
 
 // saveState copies a key of the state bucket before its first change since the
@@ -216,7 +216,7 @@ func undoAppends(tx *bolt.Tx) (more bool, err error) {
 		}
 		left -= len(keys)
 		more = more || left == 0
-		return deleteKeys(b, keys)
+		return deleteEntries(b, keys)
 	})
 	return more, err
 }
@@ -241,15 +241,6 @@ func keysAbove(b *bolt.Bucket, index uint64, n int) ([][]byte, error) {
 	return keys, nil
 }
 
-func deleteKeys(b *bolt.Bucket, keys [][]byte) error {
-	for _, k := range keys {
-		if err := b.Delete(k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // undoEntries puts deleted and overwritten entries back.
 func undoEntries(tx *bolt.Tx) (bool, error) {
 	return false, eachUndo(tx, undoEntry, func(rest, value []byte) error {
@@ -264,7 +255,19 @@ func undoEntries(tx *bolt.Tx) (bool, error) {
 		if b == nil {
 			return fmt.Errorf("%w: the bucket of %v is missing", ErrCorruptFile, id)
 		}
-		return b.Put(rest[idBytes:], value)
+		index, err := entryIndex(rest[idBytes:])
+		if err != nil {
+			return err
+		}
+		s, err := parseStored(index, value)
+		if err != nil {
+			return err
+		}
+		if err := deleteEntry(b, rest[idBytes:]); err != nil {
+			return err
+		}
+		_, err = putEntry(b, index, &s.header, s.data)
+		return err
 	})
 }
 

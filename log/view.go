@@ -91,7 +91,7 @@ func (v *view) parse(index uint64, k, value []byte) (stored, error) {
 	if i, err := entryIndex(k); err != nil || i != index {
 		return stored{}, fmt.Errorf("%w: entry %d is missing", ErrCorruptFile, index)
 	}
-	return parseStored(index, value)
+	return storedAt(v.c.Bucket(), k, value)
 }
 
 // find is the first index from first to last+1 for which is holds; from there
