@@ -1,94 +1,27 @@
 package faults_test
 
 import (
-	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/minikafka/minikafka/internal/requests"
 	"github.com/minikafka/minikafka/server/faults"
 )
-
-// ofNodes tells which keys are of requests between nodes, which no client sends.
-func ofNodes(key kmsg.Key) bool {
-	switch key {
-	case kmsg.LeaderAndISR, kmsg.StopReplica, kmsg.UpdateMetadata, kmsg.ControlledShutdown, kmsg.Vote, kmsg.BeginQuorumEpoch,
-		kmsg.EndQuorumEpoch, kmsg.AlterPartition, kmsg.Envelope, kmsg.FetchSnapshot, kmsg.BrokerRegistration, kmsg.BrokerHeartbeat,
-		kmsg.AllocateProducerIDs, kmsg.ControllerRegistration, kmsg.AssignReplicasToDirs, kmsg.UpdateRaftVoter,
-		kmsg.InitializeShareGroupState, kmsg.ReadShareGroupState, kmsg.WriteShareGroupState, kmsg.DeleteShareGroupState,
-		kmsg.ReadShareGroupStateSummary:
-		return true
-	default:
-		return false
-	}
-}
 
 // topicID is that of the topic orders.
 func topicID() [16]byte { return [16]byte{1, 2, 3} }
 
-// fill fills a request with what a client may name: one of each.
-func fill(v reflect.Value) {
-	for i := range v.NumField() {
-		f, name := v.Field(i), v.Type().Field(i).Name
-		text := map[string]string{
-			"Topic": "orders", "TopicNames": "orders", "Group": "g", "Groups": "g", "GroupID": "g", "GroupIDs": "g",
-			"TransactionalID": "tx", "TransactionalIDs": "tx", "CoordinatorKey": "g", "CoordinatorKeys": "g",
-		}[name]
-		if text == "" {
-			text = "r"
-		}
-		switch f.Kind() {
-		case reflect.String:
-			f.SetString(text)
-		case reflect.Pointer:
-			if f.Type().Elem().Kind() == reflect.String && name != "TransactionID" {
-				f.Set(reflect.ValueOf(&text))
-			}
-		case reflect.Array:
-			if name == "TopicID" {
-				f.Set(reflect.ValueOf(topicID()))
-			}
-		case reflect.Slice:
-			if f.Type().Elem().Kind() == reflect.Uint8 || name == "ForgottenTopics" || name == "ReplicaAssignment" {
-				continue
-			}
-			one := reflect.New(f.Type().Elem()).Elem()
-			switch one.Kind() {
-			case reflect.Struct:
-				if d, ok := one.Addr().Interface().(interface{ Default() }); ok {
-					d.Default()
-				}
-				fill(one)
-			case reflect.String:
-				one.SetString(text)
-			default:
-			}
-			f.Set(reflect.Append(f, one))
-		default:
-		}
-		if name == "ResourceType" {
-			f.SetInt(2) // a topic's
-		}
-	}
-}
-
-// sent is a filled request as a broker decodes it.
+// sent is a request that names one of each, as a broker decodes it.
 func sent(t *testing.T, key, version int16) kmsg.Request {
 	t.Helper()
-	q := kmsg.RequestForKey(key)
-	q.SetVersion(version)
-	fill(reflect.ValueOf(q).Elem())
-	if p, is := q.(*kmsg.ProduceRequest); is {
-		p.Acks = -1
-	}
-	got := kmsg.RequestForKey(key)
-	got.SetVersion(version)
-	if err := got.ReadFrom(q.AppendTo(nil)); err != nil {
+	q, err := requests.New(key, version, requests.Names{Topic: "orders", TopicID: topicID(), Group: "g", TransactionalID: "tx", Other: "r"})
+	if err != nil {
 		t.Fatalf("%s %d: %v", kmsg.Key(key).Name(), version, err)
 	}
-	return got
+	return q
 }
 
 // broker answers without errors, and counts.
@@ -109,36 +42,15 @@ func broker(worked *int) *faults.Broker {
 	}
 }
 
-// codes are the error codes of an answer, once written and read again, by the
-// depth of lists that they stand at.
-func codes(t *testing.T, r kmsg.Response) (top []int16, entries []int16) {
+// codes tells where the faults' error stands in an answer.
+func codes(t *testing.T, r kmsg.Response) (whole, entries bool) {
 	t.Helper()
-	again := kmsg.ResponseForKey(r.Key())
-	again.SetVersion(r.GetVersion())
-	if err := again.ReadFrom(r.AppendTo(nil)); err != nil {
+	w, e, err := requests.Codes(r)
+	if err != nil {
 		t.Fatalf("%s %d: the answer is not well formed: %v", kmsg.Key(r.Key()).Name(), r.GetVersion(), err)
 	}
-	var look func(v reflect.Value, depth int)
-	look = func(v reflect.Value, depth int) {
-		for i := range v.NumField() {
-			switch f := v.Field(i); {
-			case v.Type().Field(i).Name == "ErrorCode" && depth == 0:
-				top = append(top, int16(f.Int()))
-			case v.Type().Field(i).Name == "ErrorCode":
-				entries = append(entries, int16(f.Int()))
-			case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:
-				for j := range f.Len() {
-					look(f.Index(j), depth+1)
-				}
-			}
-		}
-	}
-	look(reflect.ValueOf(again).Elem(), 0)
-	return top, entries
+	return slices.Contains(w, code), slices.Contains(e, code)
 }
-
-// failed tells whether the faults' error is among the codes.
-func failed(codes []int16) bool { return slices.Contains(codes, code) }
 
 // TestEveryKey fails every request that a client can send, in every version, and
 // looks for the error in the answer as the client reads it.
@@ -146,7 +58,7 @@ func TestEveryKey(t *testing.T) {
 	t.Parallel()
 	for key := range int16(kmsg.MaxKey + 1) {
 		q := kmsg.RequestForKey(key)
-		if q == nil || ofNodes(kmsg.Key(key)) {
+		if q == nil || requests.OfNodes(kmsg.Key(key)) {
 			continue
 		}
 		for version := range q.MaxVersion() + 1 {
@@ -163,8 +75,7 @@ func TestEveryKey(t *testing.T) {
 				if i.Hits() != 1 || s.Any() {
 					t.Errorf("%s %d: %d hits", name, version, i.Hits())
 				}
-				top, entries := codes(t, r)
-				if !failed(top) && !failed(entries) {
+				if whole, entries := codes(t, r); !whole && !entries {
 					// The answer to DescribeLogDirs 0-2 names directories, which this
 					// broker has none of; see TestLogDirs.
 					if kmsg.Key(key) != kmsg.DescribeLogDirs || version > 2 {

@@ -156,20 +156,17 @@ func (f *Fault) find(q kmsg.Request, topics Topics) *found {
 		return nil
 	case !f.fails():
 		return out
-	case has && (f.TopLevel || failed == 0 && !w.inAnswer && !first):
+	case has && (f.TopLevel || failed == 0 && !w.inAnswer && !first), codeOf(r).IsValid() && codeOf(r).Int() != 0:
 		return w.wholly(q)
 	case failed > 0:
-		if codeOf(r).IsValid() && codeOf(r).Int() != 0 {
-			return w.wholly(q)
-		}
 		if out.rest = nil; left > 0 {
 			out.rest = rest.Addr().Interface().(kmsg.Request)
 		}
-	case w.inAnswer:
-		out.inAnswer = true
-	case q.Key() == int16(kmsg.DescribeLogDirs):
-		out.inAnswer, out.everyEntry = true, true
-	default:
+		return out
+	}
+	// DescribeLogDirs asks for partitions, and is answered by directory.
+	out.everyEntry = !w.inAnswer && q.Key() == int16(kmsg.DescribeLogDirs)
+	if out.inAnswer = w.inAnswer || out.everyEntry; !out.inAnswer {
 		return nil // nothing in the answer can say it
 	}
 	return out
