@@ -24,11 +24,12 @@ func TestSarama(t *testing.T) {
 	run(t, saramaClient{})
 }
 
-// saramaClient is github.com/IBM/sarama, through its AsyncProducer.
+// saramaClient is github.com/IBM/sarama, through its AsyncProducer. However many requests it may have in flight, it
+// has one for each partition.
 type saramaClient struct{}
 
-func (saramaClient) Name() string              { return "sarama" }
-func (saramaClient) Has(scenario.Feature) bool { return true }
+func (saramaClient) Name() string                { return "sarama" }
+func (saramaClient) Has(f scenario.Feature) bool { return f != scenario.InFlight }
 
 func (saramaClient) Code(err error) (int16, bool) {
 	var e sarama.KError

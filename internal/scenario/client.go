@@ -29,6 +29,9 @@ const (
 	// PatienceWithoutLeader is to keep a record while its partition has no
 	// leader, instead of refusing it.
 	PatienceWithoutLeader
+	// InFlight is to send records of a partition while others of it are not yet
+	// answered.
+	InFlight
 )
 
 // Acks are the values of a producer's acks.
@@ -53,6 +56,9 @@ type ProducerConfig struct {
 	// Retry has the client send a record again for as long as it takes;
 	// otherwise a record is sent once.
 	Retry bool
+	// InFlight is how many requests may be under way to a broker, 0 for the
+	// library's default with which no order is lost.
+	InFlight int
 	// Timeout is how long a broker may let the producer wait for an answer
 	// (the timeoutMs of a Produce request).
 	Timeout time.Duration

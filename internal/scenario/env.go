@@ -33,11 +33,17 @@ type Env struct {
 	TB
 	Client  Client
 	Cluster *minikafka.Cluster
+	// Virtual has the cluster's connections in memory: the scenario runs in a
+	// testing/synctest bubble.
+	Virtual bool
 }
 
 // start starts the cluster of a scenario.
 func (e *Env) start(opts ...minikafka.Option) *minikafka.Cluster {
 	e.Helper()
+	if e.Virtual {
+		opts = append(opts, minikafka.Network(minikafka.PipeNetwork()))
+	}
 	e.Cluster = minikafka.Start(e.TB, opts...)
 	return e.Cluster
 }

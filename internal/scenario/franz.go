@@ -59,7 +59,7 @@ func (Franz) Producer(c ProducerConfig) (Producer, error) {
 		opts = append(opts, kgo.RequiredAcks(kgo.AllISRAcks()))
 	}
 	if !c.Idempotent {
-		opts = append(opts, kgo.DisableIdempotentWrite())
+		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(max(c.InFlight, 1)))
 	}
 	if !c.Retry {
 		opts = append(opts, kgo.RecordRetries(0))

@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"github.com/minikafka/minikafka/internal/scenario"
 )
@@ -11,6 +12,10 @@ func TestFranz(t *testing.T) {
 	for _, s := range scenario.For(scenario.Franz{}) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
+			if s.Virtual {
+				synctest.Test(t, func(t *testing.T) { s.Run(&scenario.Env{TB: t, Client: scenario.Franz{}, Virtual: true}) })
+				return
+			}
 			s.Run(&scenario.Env{TB: t, Client: scenario.Franz{}})
 		})
 	}

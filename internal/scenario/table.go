@@ -6,7 +6,9 @@ type Scenario struct {
 	Name string
 	// Needs are what a library must be able to do to take part.
 	Needs []Feature
-	Run   func(*Env)
+	// Virtual ones run in a testing/synctest bubble, see [Env.Virtual].
+	Virtual bool
+	Run     func(*Env)
 }
 
 // For are the scenarios that a library can take part in.
@@ -36,6 +38,10 @@ func all() []Scenario {
 		{Name: "LostAnswerWithoutRetryIsPerhaps", Run: lostAnswerIsPerhaps},
 		{Name: "LostAnswerWithRetryIsTwice", Run: lostAnswerIsTwice},
 		{Name: "LostAnswerWithIdempotenceIsOnce", Needs: []Feature{Idempotence}, Run: lostAnswerIsOnce},
+		{Name: "FaultLosesAnswer", Virtual: true, Run: faultLosesAnswer},
+		{Name: "FaultLosesAnswerOfIdempotent", Needs: []Feature{Idempotence}, Virtual: true, Run: faultLosesAnswerOnce},
+		{Name: "RefusedFirstIsReordered", Needs: []Feature{InFlight}, Virtual: true, Run: refusedFirstIsReordered},
+		{Name: "RefusedFirstIsFirst", Virtual: true, Run: refusedFirstIsFirst},
 		{Name: "StreamThroughLeaderCrashes", Run: stream},
 		{Name: "NoLeaderUntilOneInSyncReturns", Run: noLeaderUntilInSync},
 		{Name: "UncleanElectionLosesRecords", Run: uncleanElectionLoses},
