@@ -196,7 +196,12 @@ func (s Status) String() string {
 func (s Status) writePartitions(out *strings.Builder) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line(w, "PARTITION\tLEADER\tEPOCH\tISR\tELR\tHW\tLOG ENDS")
+	idle := map[string]int{}
 	for _, p := range s.Partitions {
+		if p.idle() {
+			idle[p.Topic]++
+			continue
+		}
 		leader := "none"
 		if p.Leader >= 0 {
 			leader = fmt.Sprint(p.Leader)
@@ -213,6 +218,18 @@ func (s Status) writePartitions(out *strings.Builder) {
 			ids(p.ISR), ids(p.ELR), offset(p.HighWatermark), strings.Join(ends, " "), held)
 	}
 	_ = w.Flush() // a strings.Builder takes all
+	for _, topic := range slices.Sorted(maps.Keys(idle)) {
+		line(out, "%s has %d more partitions, all in sync and empty", topic, idle[topic])
+	}
+}
+
+// idle tells whether a partition of an internal topic has nothing to tell of: such
+// topics have 50 partitions, few of which are ever used.
+func (p PartitionState) idle() bool {
+	if !strings.HasPrefix(p.Topic, "__") || p.Leader < 0 || p.Held || len(p.ISR) < len(p.Replicas) {
+		return false
+	}
+	return !slices.ContainsFunc(p.Logs, func(l ReplicaState) bool { return l.LogEnd > 0 })
 }
 
 func line(w interface{ Write([]byte) (int, error) }, format string, args ...any) {

@@ -12,7 +12,7 @@ import (
 
 // Wait returns when cond is true, and fails the test, with the state of the
 // cluster, when it is not in time ([WaitTimeout]). cond is looked at after every
-// change of the cluster: nodes, links, metadata, logs. It must depend on these
+// change of the cluster: nodes, links, metadata, logs, groups. It must depend on these
 // alone, as nothing else wakes it, and may use the methods of the cluster. what
 // says what is waited for.
 func (c *Cluster) Wait(what string, cond func() bool) {
@@ -70,8 +70,8 @@ func (c *cluster) knows(topic string, partition int32, p *election.Partition, is
 
 // WaitHealthy waits until all is well as far as nodes run: every broker that
 // runs is known to all others as alive, every partition has a leader that serves
-// clients, and all replicas on brokers that run are in sync. Paused brokers do
-// not count as running.
+// clients, the coordinators of groups have loaded, and all replicas on brokers that
+// run are in sync. Paused brokers do not count as running.
 func (c *Cluster) WaitHealthy() {
 	c.tb.Helper()
 	c.Wait("a healthy cluster", c.cluster.healthy)
@@ -128,7 +128,7 @@ func (w *watch) changes() func(ctx context.Context) bool {
 			continue
 		}
 		// The channel first: replicas that come later announce themselves by it.
-		sources = append(sources, life.Changed())
+		sources = append(sources, life.Changed(), life.GroupsChanged())
 		if ready := life.Ready(); !closed(ready) {
 			sources = append(sources, ready)
 		}
@@ -200,7 +200,8 @@ func (c *cluster) healthy() bool {
 	}
 	for name, topic := range c.image().Topics {
 		for p, registered := range topic.Partitions {
-			if leader, _ := c.leading(name, int32(p)); leader == nil {
+			leader, _ := c.leading(name, int32(p))
+			if leader == nil || name == consumerOffsets && !leader.coordinates(int32(p)) {
 				return false
 			}
 			for _, id := range registered.Replicas {

@@ -84,7 +84,7 @@ func (b *broker) findCoordinator(ctx context.Context, q *kmsg.FindCoordinatorReq
 	if t == nil {
 		return nobody, kerr.CoordinatorNotAvailable
 	}
-	p := t.Partitions[coordinatorPartition(key, int32(len(t.Partitions)))]
+	p := t.Partitions[CoordinatorPartition(key, int32(len(t.Partitions)))]
 	leader := m.Brokers[p.Leader]
 	if leader == nil || leader.Fenced {
 		return nobody, kerr.CoordinatorNotAvailable

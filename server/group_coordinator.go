@@ -40,7 +40,7 @@ func (b *broker) groupValues(id string) configs.GroupValues {
 // groupPartition is the partition of __consumer_offsets that holds a group
 // (GroupCoordinatorService.partitionFor).
 func (b *broker) groupPartition(groupID string) int32 {
-	return coordinatorPartition(groupID, b.groupPartitions())
+	return CoordinatorPartition(groupID, b.groupPartitions())
 }
 
 // groupPartitions is how many partitions __consumer_offsets has, or will have.
@@ -53,8 +53,9 @@ func (b *broker) groupPartitions() int32 {
 	return b.static.OffsetsTopicNumPartitions
 }
 
-// coordinatorPartition is Utils.abs(key.hashCode()) % partitions.
-func coordinatorPartition(key string, partitions int32) int32 {
+// CoordinatorPartition is the partition that a group or a transactional id belongs
+// to: Utils.abs(key.hashCode()) % partitions.
+func CoordinatorPartition(key string, partitions int32) int32 {
 	var h int32
 	for _, c := range utf16.Encode([]rune(key)) {
 		h = 31*h + int32(c)
@@ -106,3 +107,14 @@ func (b *broker) maxMessageBytes(id log.TopicID) int {
 	}
 	return math.MaxInt32
 }
+
+// Coordinates tells whether this broker has loaded the groups of a partition of
+// __consumer_offsets.
+func (b *Broker) Coordinates(partition int32) bool { return b.groups.Serves(partition) }
+
+// GroupsChanged is closed when the state of groups that this broker coordinates may
+// have changed.
+func (b *Broker) GroupsChanged() <-chan struct{} { return b.groups.Changed() }
+
+// CreateOffsets has __consumer_offsets created, in the background.
+func (b *Broker) CreateOffsets() { _ = b.autoCreate([]string{consumerOffsets}) }

@@ -43,3 +43,14 @@ func (b *Broker) Produce(ctx context.Context, topic string, partition int32, ack
 	}
 	return got.BaseOffset, nil
 }
+
+// Ask answers a request as the broker answers a client's, without a connection and
+// without the faults that are staged for clients. The request's version has to be
+// set, and one that ApiVersions offers.
+func (b *Broker) Ask(ctx context.Context, q kmsg.Request) (kmsg.Response, error) {
+	a := b.find(q.Key())
+	if a == nil || q.GetVersion() < a.served || q.GetVersion() > a.max {
+		return nil, kerr.UnsupportedVersion
+	}
+	return a.handle(&request{ctx: ctx, broker: b.broker, key: a.key, version: q.GetVersion(), host: "localhost", body: q})
+}

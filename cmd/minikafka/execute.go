@@ -71,6 +71,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 	case "status":
 		s := c.Status()
 		return s.String(), s, nil
+	case "groups":
+		return showGroups(c, req)
 	case "heal":
 		c.Heal()
 		return "all links are mended", result{Verb: req.Verb}, nil
@@ -85,6 +87,23 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 	default:
 		return e.onNode(c, req)
 	}
+}
+
+// showGroups tells about all groups, or about one.
+func showGroups(c *minikafka.Cluster, req request) (string, any, error) {
+	if len(req.Args) > 0 {
+		g := c.Group(req.Args[0])
+		return g.String(), g, nil
+	}
+	list := c.Groups()
+	var text strings.Builder
+	for _, g := range list {
+		fmt.Fprintln(&text, g)
+	}
+	if len(list) == 0 {
+		text.WriteString("there are no groups")
+	}
+	return text.String(), list, nil
 }
 
 // breakable is what brokers and controllers can both be told to do.

@@ -166,6 +166,14 @@ func (rt *Runtime[S]) Active() []int32 {
 	return rt.list(func(p *partition[S]) bool { return p.submittable() == nil })
 }
 
+// Serves tells whether the partition's shard is loaded.
+func (rt *Runtime[S]) Serves(partition int32) bool {
+	rt.mu.Lock()
+	p := rt.partitions[partition]
+	rt.mu.Unlock()
+	return p != nil && p.submittable() == nil
+}
+
 // Led are the partitions that this broker coordinates, those that are being loaded
 // and those that could not be loaded among them, in order.
 func (rt *Runtime[S]) Led() []int32 {
