@@ -287,3 +287,7 @@ func (r *rig) checkReplay() {
 		r.t.Fatalf("the log gives\n%s\nbut the shard has\n%s", got, want)
 	}
 }
+
+func outcomeOf(r coordinator.Record) coordinator.Outcome {
+	return coordinator.Outcome{Records: []coordinator.Record{r}}
+}

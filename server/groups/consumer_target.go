@@ -1,7 +1,7 @@
 package groups
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,15 +22,12 @@ func (s *Shard) computeTarget(
 	name := view.assignor(s.defaultAssignor())
 	a, ok := assignor.ByName(name)
 	if !ok {
-		return nil, nil, refuse(kerr.UnknownServerError, "There is no assignor %s.", name)
+		return nil, nil, fmt.Errorf("groups: there is no assignor %s: %w", name, kerr.UnknownServerError)
 	}
 	spec, was := s.assignorGroup(g, view, updated)
 	target, err := a.Assign(spec)
-	if errors.Is(err, assignor.ErrUnknownTopic) {
-		return nil, nil, refuse(kerr.UnknownServerError, "The assignment for epoch %d failed: %v.", epoch, err)
-	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("groups: the assignment for epoch %d failed: %w: %w", epoch, err, kerr.UnknownServerError)
 	}
 	var records []coordinator.Record
 	for _, m := range view.members {
