@@ -105,6 +105,7 @@ func logEffects() map[string]string {
 
 func groupsEffects() map[string]string {
 	return map[string]string{
+		"group.consumer.assignment.interval.ms":    "The least time between two assignments of a group of the new protocol.",
 		"group.consumer.assignors":                 "The assignors for consumer groups of the new protocol; the first is the default.",
 		"group.consumer.heartbeat.interval.ms":     "How often members of the new protocol are told to send heartbeats.",
 		"group.consumer.max.heartbeat.interval.ms": "The most that a group may set for the above.",
@@ -114,6 +115,7 @@ func groupsEffects() map[string]string {
 		"group.consumer.min.heartbeat.interval.ms": "The least that a group may set for its heartbeat interval.",
 		"group.consumer.min.session.timeout.ms":    "The least that a group may set for its session timeout.",
 		"group.consumer.session.timeout.ms":        "A member of the new protocol is removed after so long without a heartbeat.",
+		"group.coordinator.append.linger.ms":       "How long a group coordinator waits for more records to write together; -1: no longer than the write before takes.",
 		"group.coordinator.rebalance.protocols":    "Which group protocols are served.",
 		"group.initial.rebalance.delay.ms":         "How long an empty group waits for more members before its first rebalance.",
 		"group.max.session.timeout.ms":             "The longest session timeout that a member may ask for.",
@@ -121,8 +123,10 @@ func groupsEffects() map[string]string {
 		"group.min.session.timeout.ms":             "The shortest session timeout that a member may ask for.",
 		"offset.metadata.max.bytes":                "The longest metadata that may be committed with an offset.",
 		"offsets.commit.timeout.ms":                "How long a commit waits for the replicas of __consumer_offsets.",
+		"offsets.load.buffer.size":                 "How much is read at a time when a group coordinator loads its state.",
 		"offsets.retention.check.interval.ms":      "How often committed offsets are looked through for expired ones.",
 		"offsets.retention.minutes":                "An offset is forgotten so long after its group became empty.",
+		"offsets.topic.compression.codec":          "How group coordinators compress what they write (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd).",
 		"offsets.topic.num.partitions":             "The partitions of __consumer_offsets.",
 		"offsets.topic.segment.bytes":              "segment.bytes of __consumer_offsets.",
 		"offsets.topic.replication.factor":         "The replication factor of __consumer_offsets.",
@@ -148,7 +152,13 @@ func transactionEffects() map[string]string {
 	}
 }
 
-func groupEffects() map[string]string { return map[string]string{} }
+func groupEffects() map[string]string {
+	return map[string]string{
+		"consumer.assignment.interval.ms": "The least time between two assignments of a group of the new protocol.",
+		"consumer.heartbeat.interval.ms":  "How often members of the new protocol are told to send heartbeats.",
+		"consumer.session.timeout.ms":     "A member of the new protocol is removed after so long without a heartbeat.",
+	}
+}
 
 // inherit gives the broker configs that are the defaults of topic configs with
 // an effect an effect too.

@@ -32,8 +32,13 @@ func TestEffectsAreTold(t *testing.T) {
 }
 
 // reads tells whether a config with an effect is read. A broker config that is a
-// topic's default is read by way of the topic's.
+// topic's or a group's default is read by way of theirs.
 func reads(named map[string]string, c *configs.Config) bool {
+	if group, ok := strings.CutPrefix(c.Name, "group."); ok {
+		if g := configs.Lookup(configs.Group, group); g != nil && g.Broker == c.Name && named[group] != "" {
+			return true
+		}
+	}
 	if topic, ok := strings.CutPrefix(c.Effect, "The default of the topics' "); ok {
 		return named[strings.TrimSuffix(topic, ".")] != ""
 	}
