@@ -114,6 +114,7 @@ func groupsEffects() map[string]string {
 		"group.consumer.migration.policy":          "Which way groups may change between the protocols while they have members.",
 		"group.consumer.min.heartbeat.interval.ms": "The least that a group may set for its heartbeat interval.",
 		"group.consumer.min.session.timeout.ms":    "The least that a group may set for its session timeout.",
+		"group.consumer.regex.refresh.interval.ms": "How old the topics that a group's regular expressions match may be when a member sends a heartbeat.",
 		"group.consumer.session.timeout.ms":        "A member of the new protocol is removed after so long without a heartbeat.",
 		"group.coordinator.append.linger.ms":       "How long a group coordinator waits for more records to write together; -1: no longer than the write before takes.",
 		"group.coordinator.rebalance.protocols":    "Which group protocols are served.",
