@@ -136,6 +136,7 @@ func (f Fault) String() string {
 	say(f.DelayRequest > 0, " request delayed %s", delayText(f.DelayRequest))
 	say(f.Error != "", " %s", f.Error)
 	say(f.Effect != "", " %s", f.Effect)
+	say(f.TopLevel, " for the whole request")
 	say(f.Handle != nil, " answered by a function")
 	say(f.DelayAnswer > 0, " answer delayed %s", delayText(f.DelayAnswer))
 	return out

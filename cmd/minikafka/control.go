@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/minikafka/minikafka"
 )
 
 // environment is os.Getenv, or what a test has instead.
@@ -30,6 +32,8 @@ type request struct {
 	Verb    string   `json:"verb"`
 	Args    []string `json:"args,omitempty"`
 	Unclean bool     `json:"unclean,omitempty"`
+	// Fault is that of fault add.
+	Fault *minikafka.Fault `json:"fault,omitempty"`
 }
 
 // response is its answer, as a line of JSON. Result is for programs, Text for

@@ -38,6 +38,9 @@ type result struct {
 // do carries out one request and returns when it is done.
 func (e *executor) do(req request) response {
 	v, known := verbs()[req.Verb]
+	if f, is := faultVerbs()[req.Verb]; is {
+		v, known = f, true
+	}
 	if !known {
 		return failure(badRequest("there is no verb %q", req.Verb))
 	}
@@ -84,6 +87,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 		return e.disk(c, req)
 	case "hold", "release", "elect":
 		return e.onPartition(c, req)
+	case "fault add", "fault list", "fault remove", "fault wait":
+		return e.fault(c, req)
 	default:
 		return e.onNode(c, req)
 	}

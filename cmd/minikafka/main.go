@@ -71,7 +71,7 @@ func newRoot(env environment) *cobra.Command {
 	root.PersistentFlags().StringVar(&o.control, "control", "",
 		"Unix socket of the running cluster (default: $"+controlEnv+", or that of the only one running)")
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print the answer as JSON")
-	root.AddCommand(newServe(&o))
+	root.AddCommand(newServe(&o), newFault(&o))
 	for _, cmd := range newVerbs(&o) {
 		root.AddCommand(cmd)
 	}

@@ -156,20 +156,32 @@ func (f *Fault) find(q kmsg.Request, topics Topics) *found {
 		return nil
 	case !f.fails():
 		return out
-	case has && (f.TopLevel || failed == 0 && !w.inAnswer && !first), codeOf(r).IsValid() && codeOf(r).Int() != 0:
+	case has && w.wantsWhole(failed, first), codeOf(r).IsValid() && codeOf(r).Int() != 0:
 		return w.wholly(q)
-	case failed > 0:
-		if out.rest = nil; left > 0 {
-			out.rest = rest.Addr().Interface().(kmsg.Request)
-		}
-		return out
+	case failed == 0:
+		return w.looking(q)
 	}
-	// DescribeLogDirs asks for partitions, and is answered by directory.
-	out.everyEntry = !w.inAnswer && q.Key() == int16(kmsg.DescribeLogDirs)
-	if out.inAnswer = w.inAnswer || out.everyEntry; !out.inAnswer {
-		return nil // nothing in the answer can say it
+	if out.rest = nil; left > 0 {
+		out.rest = rest.Addr().Interface().(kmsg.Request)
 	}
 	return out
+}
+
+// wantsWhole tells whether the error is one for the whole request: it is asked for,
+// or there is nothing smaller.
+func (w *walk) wantsWhole(failed int, entriesFirst bool) bool {
+	return w.fault.TopLevel || failed == 0 && !w.inAnswer && !entriesFirst
+}
+
+// looking is the finding that the answer has to be looked through; nil if nothing
+// in it can say the error.
+func (w *walk) looking(q kmsg.Request) *found {
+	// DescribeLogDirs asks for partitions, and is answered by directory.
+	every := !w.inAnswer && q.Key() == int16(kmsg.DescribeLogDirs)
+	if !w.inAnswer && !every {
+		return nil
+	}
+	return &found{rest: q, inAnswer: true, everyEntry: every}
 }
 
 // all finds out whether the fault matches what a request is about that lists
