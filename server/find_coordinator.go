@@ -2,6 +2,9 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -72,7 +75,7 @@ func (b *broker) findCoordinator(ctx context.Context, q *kmsg.FindCoordinatorReq
 	case transactionKey:
 		return nobody, kerr.CoordinatorNotAvailable
 	case shareKey:
-		if q.Version >= 6 {
+		if q.Version >= 6 && isSharePartition(key) {
 			return nobody, kerr.CoordinatorNotAvailable
 		}
 		return nobody, kerr.InvalidRequest
@@ -90,6 +93,21 @@ func (b *broker) findCoordinator(ctx context.Context, q *kmsg.FindCoordinatorReq
 		return nobody, kerr.CoordinatorNotAvailable
 	}
 	return *leader, nil
+}
+
+// isSharePartition says whether a key is group:topic-id:partition
+// (SharePartitionKey.validate).
+func isSharePartition(key string) bool {
+	parts := strings.Split(key, ":")
+	if len(parts) != 3 || strings.TrimSpace(parts[0]) == "" {
+		return false
+	}
+	id, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || len(id) != 16 {
+		return false
+	}
+	_, err = strconv.ParseInt(parts[2], 10, 32)
+	return err == nil
 }
 
 // awaitTopic has an internal topic created, and returns the metadata that has it,

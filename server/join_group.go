@@ -34,8 +34,10 @@ func joinGroup(r *request, q *kmsg.JoinGroupRequest) (kmsg.Response, error) {
 			return promised(r.ctx, q, answer)
 		}
 	}
-	none := ""
 	resp := q.ResponseKind().(*kmsg.JoinGroupResponse)
-	resp.Generation, resp.Protocol, resp.MemberID, resp.ErrorCode = -1, &none, memberID, errorCode(err)
+	resp.Generation, resp.MemberID, resp.ErrorCode = -1, memberID, errorCode(err)
+	if q.Version < 7 {
+		resp.Protocol = new(string) // It may be null from then on.
+	}
 	return resp, ended(r.ctx)
 }

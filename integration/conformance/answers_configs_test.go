@@ -77,7 +77,7 @@ func (s *script) alterConfigs() []call {
 	look := func(label string, ready func(map[string]string) bool) call {
 		req := request(kmsg.NewPtrDescribeConfigsRequest(), 4)
 		req.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: topicKind, ResourceName: "compacted"}}
-		return call{label, req, func(resp kmsg.Response) bool { return ready(configsIn(resp)) }}
+		return call{label: label, req: req, ready: func(resp kmsg.Response) bool { return ready(configsIn(resp)) }}
 	}
 	return slices.Concat(
 		versions("", alter(false, topicKind, "compacted", one(set, "retention.ms", value("1000")), one(add, "cleanup.policy", value("delete"))), 0),

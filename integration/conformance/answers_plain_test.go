@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -49,6 +50,11 @@ func plainList(field string, list []any) any {
 	return out
 }
 
+// madeID matches an id that a coordinator made: of a classic member, or of one of the consumer protocol.
+func madeID() *regexp.Regexp {
+	return regexp.MustCompile(`^"(conformance-)?([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[\w-]{22})"$`)
+}
+
 // placeholder returns the word for a field whose value differs from run to run. Values that say "none" stay.
 func placeholder(field, value string) (string, bool) {
 	switch value {
@@ -58,6 +64,10 @@ func placeholder(field, value string) (string, bool) {
 	switch field {
 	case "Host", "Port", "Dir", "ClusterID", "LogAppendTime", "SessionID", "FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes", "ErrorMessage", "Documentation", "LastTimestamp":
 		return "<" + field + ">", true
+	case "MemberID", "LeaderID":
+		if id := madeID(); id.MatchString(value) {
+			return id.ReplaceAllString(value, "${1}<uuid>"), true
+		}
 	case "ControllerID":
 		return "<broker>", true
 	case "ProducerID":

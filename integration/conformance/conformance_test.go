@@ -258,7 +258,7 @@ func (r *run) judge(t *testing.T, row row, seen result) {
 
 func (r *run) env(t *testing.T, id string, stage *stage) *env {
 	ids := slices.Sorted(maps.Keys(r.cluster.Addrs()))
-	return &env{t: t, id: id, target: r.target, cluster: r.cluster, stage: stage, A: ids[0], B: ids[1], C: ids[2]}
+	return &env{t: t, id: id, target: r.target, cluster: r.cluster, stage: stage, offered: r.offered, A: ids[0], B: ids[1], C: ids[2]}
 }
 
 // startWithin bounds the start of a cluster.

@@ -23,6 +23,7 @@ type env struct {
 	target  conformance.Target
 	cluster conformance.Cluster
 	stage   *stage
+	offered map[int16]bool // the API keys that the cluster offers
 	A, B, C int32
 
 	failure string       // what failed first
