@@ -54,6 +54,8 @@ type classicGroup struct {
 	supported map[string]int
 	// unsynced are the members that have not sent SyncGroup for this generation.
 	unsynced map[string]struct{}
+	// storing is the generation whose assignment is being persisted, 0 for none.
+	storing int32
 	// topics are what the members are subscribed to; nil when that is not known.
 	topics map[string]struct{}
 	// grown tells that members came during the initial delay.

@@ -13,7 +13,6 @@ import (
 // First versions of JoinGroup that know of something.
 const (
 	joinRequiresMemberID    = 4
-	joinSupportsInstanceID  = 5
 	joinSkipsAssignment     = 9
 	newMemberJoinTimeout    = 5 * time.Minute // GCS.classicGroupNewMemberJoinTimeoutMs
 	nobody                  = ""              // the member id of who has none yet

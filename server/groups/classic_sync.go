@@ -56,7 +56,8 @@ func (s *Shard) syncClassic(g *classicGroup, q *kmsg.SyncGroupRequest, answer *P
 		m.answerSync(syncError(kerr.RebalanceInProgress)) // An earlier request, which its client has given up.
 		m.sync = answer
 		s.synced(g, m.id)
-		if g.leader == m.id {
+		// A second assignment, while the first is on its way, would only be in the log.
+		if g.leader == m.id && g.storing != g.generation {
 			return s.assign(g, q)
 		}
 	case stateStable:
@@ -100,9 +101,13 @@ func (s *Shard) assign(g *classicGroup, q *kmsg.SyncGroupRequest) coordinator.Ou
 		assignments[a.MemberID] = a.MemberAssignment
 	}
 	generation := q.Generation
+	g.storing = generation
 	return coordinator.Outcome{
 		Records: []coordinator.Record{groupRecord(g, assignments)}, Applied: true,
 		Done: func(err error) {
+			if g.storing == generation {
+				g.storing = 0
+			}
 			// Somebody may have joined or left meanwhile.
 			if !g.in(stateCompleting) || g.generation != generation {
 				return
