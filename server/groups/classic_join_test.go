@@ -49,7 +49,7 @@ func TestInitialRebalanceDelay(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, nil)
 			begin := h.now
-			var waiting []joining
+			var waiting []joinCall
 			for _, at := range tc.joins {
 				h.pass(at - h.now.Sub(begin))
 				q := joinRequest("")
@@ -129,7 +129,7 @@ func TestLeaderFailsToRejoin(t *testing.T) {
 	h := newHarness(t, nil)
 	members, generation := h.stable(2)
 	q := joinRequest(members[1])
-	q.Protocols[0].Metadata = subscription("payments")
+	q.Protocols[0].Metadata = subscribedTo("payments")
 	j := h.send(9, q)
 	for range 12 {
 		h.pass(5 * time.Second)
@@ -455,7 +455,7 @@ func TestLoadedTooLarge(t *testing.T) {
 	h = newHarness(t, map[string]string{"group.max.size": "2"})
 	h.load(log)
 	h.inState(statePreparing)
-	var waiting []joining
+	var waiting []joinCall
 	for _, m := range members {
 		j, _ := h.join(m)
 		waiting = append(waiting, j)

@@ -186,14 +186,14 @@ func (h *harness) Cancel(key string) { delete(h.timers, key) }
 // Scheduled tells of a timer.
 func (h *harness) Scheduled(key string) bool { return h.timers[key] != nil }
 
-// joining is a JoinGroup request that may wait.
-type joining struct {
+// joinCall is a JoinGroup request that may wait.
+type joinCall struct {
 	*Promise[*kmsg.JoinGroupResponse]
 	t testing.TB
 }
 
 // waits fails the test when there is an answer already.
-func (j joining) waits() {
+func (j joinCall) waits() {
 	j.t.Helper()
 	select {
 	case r := <-j.Answer():
@@ -203,7 +203,7 @@ func (j joining) waits() {
 }
 
 // answer is the answer that has to be there.
-func (j joining) answer() *kmsg.JoinGroupResponse {
+func (j joinCall) answer() *kmsg.JoinGroupResponse {
 	j.t.Helper()
 	select {
 	case r := <-j.Answer():
@@ -214,7 +214,7 @@ func (j joining) answer() *kmsg.JoinGroupResponse {
 	}
 }
 
-func (j joining) code(want int16) *kmsg.JoinGroupResponse {
+func (j joinCall) code(want int16) *kmsg.JoinGroupResponse {
 	j.t.Helper()
 	r := j.answer()
 	if r.ErrorCode != want {
@@ -223,13 +223,13 @@ func (j joining) code(want int16) *kmsg.JoinGroupResponse {
 	return r
 }
 
-// syncing is a SyncGroup request that may wait.
-type syncing struct {
+// syncCall is a SyncGroup request that may wait.
+type syncCall struct {
 	*Promise[*kmsg.SyncGroupResponse]
 	t testing.TB
 }
 
-func (s syncing) waits() {
+func (s syncCall) waits() {
 	s.t.Helper()
 	select {
 	case r := <-s.Answer():
@@ -238,7 +238,7 @@ func (s syncing) waits() {
 	}
 }
 
-func (s syncing) code(want int16) *kmsg.SyncGroupResponse {
+func (s syncCall) code(want int16) *kmsg.SyncGroupResponse {
 	s.t.Helper()
 	select {
 	case r := <-s.Answer():
@@ -270,21 +270,21 @@ func joinRequest(memberID string, protocols ...string) *kmsg.JoinGroupRequest {
 	}
 	for _, name := range protocols {
 		p := kmsg.NewJoinGroupRequestProtocol()
-		p.Name, p.Metadata = name, subscription("orders")
+		p.Name, p.Metadata = name, subscribedTo("orders")
 		q.Protocols = append(q.Protocols, p)
 	}
 	return q
 }
 
-func subscription(topics ...string) []byte {
+func subscribedTo(topics ...string) []byte {
 	s := kmsg.NewConsumerMemberMetadata()
 	s.Topics = topics
 	return s.AppendTo(nil)
 }
 
-func (h *harness) send(version int16, q *kmsg.JoinGroupRequest) joining {
+func (h *harness) send(version int16, q *kmsg.JoinGroupRequest) joinCall {
 	h.t.Helper()
-	j := joining{NewPromise[*kmsg.JoinGroupResponse](), h.t}
+	j := joinCall{NewPromise[*kmsg.JoinGroupResponse](), h.t}
 	err := h.do(func(s *Shard) (coordinator.Outcome, error) {
 		return s.JoinGroup(Client{ID: "client", Host: "/127.0.0.1", Version: version}, q, j.Promise)
 	})
@@ -295,7 +295,7 @@ func (h *harness) send(version int16, q *kmsg.JoinGroupRequest) joining {
 }
 
 // join joins with the newest version; a member without an id gets one first.
-func (h *harness) join(memberID string, protocols ...string) (joining, string) {
+func (h *harness) join(memberID string, protocols ...string) (joinCall, string) {
 	h.t.Helper()
 	if memberID == "" {
 		memberID = h.send(9, joinRequest("", protocols...)).code(kerr.MemberIDRequired.Code).MemberID
@@ -303,7 +303,7 @@ func (h *harness) join(memberID string, protocols ...string) (joining, string) {
 	return h.send(9, joinRequest(memberID, protocols...)), memberID
 }
 
-func (h *harness) joinStatic(instance, memberID string, protocols ...string) joining {
+func (h *harness) joinStatic(instance, memberID string, protocols ...string) joinCall {
 	h.t.Helper()
 	q := joinRequest(memberID, protocols...)
 	q.InstanceID = &instance
@@ -311,7 +311,7 @@ func (h *harness) joinStatic(instance, memberID string, protocols ...string) joi
 }
 
 // sync sends a member's SyncGroup, with assignments if it leads.
-func (h *harness) sync(memberID string, generation int32, assignments map[string]string) syncing {
+func (h *harness) sync(memberID string, generation int32, assignments map[string]string) syncCall {
 	h.t.Helper()
 	q := kmsg.NewPtrSyncGroupRequest()
 	q.Group, q.MemberID, q.Generation = "g", memberID, generation
@@ -323,9 +323,9 @@ func (h *harness) sync(memberID string, generation int32, assignments map[string
 	return h.syncWith(q)
 }
 
-func (h *harness) syncWith(q *kmsg.SyncGroupRequest) syncing {
+func (h *harness) syncWith(q *kmsg.SyncGroupRequest) syncCall {
 	h.t.Helper()
-	s := syncing{NewPromise[*kmsg.SyncGroupResponse](), h.t}
+	s := syncCall{NewPromise[*kmsg.SyncGroupResponse](), h.t}
 	err := h.do(func(shard *Shard) (coordinator.Outcome, error) { return shard.SyncGroup(q, s.Promise) })
 	if err != nil {
 		h.t.Fatalf("SyncGroup: %v", err)
@@ -371,7 +371,7 @@ func (h *harness) leave(memberID string, instanceID *string) int16 {
 // stable makes a stable group of n dynamic members; the first one leads.
 func (h *harness) stable(n int) (members []string, generation int32) {
 	h.t.Helper()
-	var waiting []joining
+	var waiting []joinCall
 	for range n {
 		j, id := h.join("")
 		waiting, members = append(waiting, j), append(members, id)
@@ -384,7 +384,7 @@ func (h *harness) stable(n int) (members []string, generation int32) {
 	for _, id := range members {
 		assignments[id] = "of " + id
 	}
-	var syncs []syncing
+	var syncs []syncCall
 	for _, id := range members[1:] {
 		syncs = append(syncs, h.sync(id, generation, nil))
 	}

@@ -51,8 +51,8 @@ type model struct {
 	generations map[*classicGroup]int32
 	acked       map[groupPlace]int64 // offsets whose commits were answered
 	failed      map[string]bool      // groups of which a record was not stored
-	joins       []joining
-	syncs       []syncing
+	joins       []joinCall
+	syncs       []syncCall
 	steps       []string
 }
 

@@ -445,7 +445,7 @@ func TestListAndDescribe(t *testing.T) {
 	}
 	all := h.shard.DescribeGroups([]string{"g", "simple", "nobody"}, 6, h.committed)
 	if g := all[0]; g.State != "Stable" || g.Protocol != "range" || len(g.Members) != 2 || string(g.Members[1].MemberAssignment) != "of "+members[1] ||
-		string(g.Members[0].ProtocolMetadata) != string(subscription("orders")) || g.Members[0].ClientHost != "/127.0.0.1" || g.Members[0].ClientID != "client" {
+		string(g.Members[0].ProtocolMetadata) != string(subscribedTo("orders")) || g.Members[0].ClientHost != "/127.0.0.1" || g.Members[0].ClientID != "client" {
 		t.Errorf("%+v", g)
 	}
 	if g := all[1]; g.State != "Empty" || g.ProtocolType != "" || g.ErrorCode != 0 {
