@@ -108,8 +108,8 @@ type FaultedRequest struct {
 	inner *faults.Request
 }
 
-// Work has the broker do the request, and returns its answer, which may be
-// changed. There is none to a Produce request with acks=0. An error is to be passed
+// Work has the broker do the request, with the faults that were set after this
+// one, and returns the answer, which may be changed. There is none to a Produce request with acks=0. An error is to be passed
 // on.
 func (r *FaultedRequest) Work() (kmsg.Response, error) {
 	r.inner.Body = r.Request
@@ -130,7 +130,8 @@ type FaultHandle struct {
 //
 // Faults are asked in the order in which they were set. The first with an error
 // decides about a partition (topic, group), and the first with any other effect but
-// [Observe] or a delay is the last that is asked.
+// [Observe] or a delay is the last that is asked, unless it has a Handle, whose
+// Work asks those after it.
 func (c *Cluster) Fault(all ...Fault) *FaultHandle {
 	c.tb.Helper()
 	h := &FaultHandle{cluster: c}

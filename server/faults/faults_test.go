@@ -416,3 +416,28 @@ func TestHandle(t *testing.T) {
 		t.Errorf("another request's answer: %v", err)
 	}
 }
+
+// A function's Work meets the faults that were set after it.
+func TestHandlesNest(t *testing.T) {
+	t.Parallel()
+	s := faults.NewSet(nil)
+	order := ""
+	for _, name := range []string{"a", "b"} {
+		s.Add(faults.Fault{Effect: faults.Handle, Handle: func(q *faults.Request) (kmsg.Response, error) {
+			order += name
+			r, err := q.Work()
+			order += name
+			return r, err
+		}})
+	}
+	s.Add(faults.Fault{Topic: "orders", Effect: faults.ErrorBeforeWork, Code: code})
+	s.Add(faults.Fault{Effect: faults.CutAnswer})
+	var done []string
+	r, cut, err := s.Run(&faults.Request{Body: produced()}, appender(broker(new(int)), &done))
+	if err != nil || !cut || order != "abba" || len(done) != 2 || len(r.(*kmsg.ProduceResponse).Topics) != 2 {
+		t.Errorf("%v, cut %v, %s, done %v, %+v", err, cut, order, done, r)
+	}
+	if s.Any() {
+		t.Error("not all faults were asked")
+	}
+}

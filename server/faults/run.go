@@ -20,7 +20,8 @@ type Request struct {
 	broker *Broker
 }
 
-// Work has the broker do the request, as Body is now. The error is that the
+// Work has the broker do the request, as Body is now, with the faults that come
+// after this one. The error is that the
 // connection is to be closed; there is no answer, and no error, to a Produce request with
 // acks=0.
 func (q *Request) Work() (kmsg.Response, error) { return q.broker.Work(q.Body) }
@@ -42,8 +43,12 @@ type Broker struct {
 // Run has a broker do a request, with the faults that apply to it. cut tells that
 // the answer is to be cut off. An error closes the connection.
 func (s *Set) Run(q *Request, b *Broker) (answer kmsg.Response, cut bool, err error) {
+	return run(q, b, s.faults())
+}
+
+func run(q *Request, b *Broker, faults []*Installed) (answer kmsg.Response, cut bool, err error) {
 	q.broker = b
-	p := s.plan(q)
+	p := newPlan(q, faults)
 	for _, f := range p.applied {
 		if err := p.wait(f, f.DelayRequest, false); err != nil {
 			return nil, false, err
@@ -63,7 +68,7 @@ func (s *Set) Run(q *Request, b *Broker) (answer kmsg.Response, cut bool, err er
 	if p.end == LoseAnswer {
 		return nil, false, ErrClosed
 	}
-	return answer, p.end == CutAnswer, nil
+	return answer, p.cut || p.end == CutAnswer, nil
 }
 
 // plan is what the faults have decided for one request.
@@ -72,6 +77,8 @@ type plan struct {
 	applied []*Installed // in their order
 	end     Effect       // of those that are of no error; None without
 	handle  func(*Request) (kmsg.Response, error)
+	later   []*Installed // those that have not been asked
+	cut     bool         // one of those cuts the answer
 	// open is what of the request no fault has failed yet; nil: nothing.
 	open kmsg.Request
 	// after is set when it fails after the work.
@@ -81,9 +88,9 @@ type plan struct {
 	marked []*Fault      // whose errors go into the entries of the answer
 }
 
-// plan asks the faults, in their order. The first that closes the connection,
+// newPlan asks the faults, in their order. The first that closes the connection,
 // answers, or leaves nothing to fail is the last one.
-func (s *Set) plan(q *Request) *plan {
+func newPlan(q *Request, faults []*Installed) *plan {
 	p := &plan{q: q, open: q.Body}
 	body := q.Body
 	if f, is := body.(*kmsg.FetchRequest); is {
@@ -91,7 +98,7 @@ func (s *Set) plan(q *Request) *plan {
 		all.Topics = q.broker.Fetched(f)
 		body, p.open = &all, &all
 	}
-	for _, f := range s.faults() {
+	for i, f := range faults {
 		if p.open == nil || p.end != None {
 			break
 		}
@@ -107,6 +114,7 @@ func (s *Set) plan(q *Request) *plan {
 			continue
 		}
 		p.apply(f, found)
+		p.later = faults[i+1:]
 	}
 	return p
 }
@@ -177,6 +185,16 @@ func (p *plan) answer() (answer kmsg.Response, err error) {
 
 // handled is the answer of the fault's function.
 func (p *plan) handled() (kmsg.Response, error) {
+	outer := p.q.broker
+	inner := *outer
+	p.q.broker = &inner
+	inner.Work = func(body kmsg.Request) (kmsg.Response, error) {
+		q := *p.q
+		q.Body = body
+		answer, cut, err := run(&q, outer, p.later)
+		p.cut = p.cut || cut
+		return answer, err
+	}
 	answer, err := p.handle(p.q)
 	switch {
 	case err != nil:
