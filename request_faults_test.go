@@ -69,7 +69,7 @@ func TestEveryServedRequestCanFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := c.Fault(minikafka.Fault{APIs: []string{api}, Error: "INVALID_RECORD"})
+			h := c.Fault(minikafka.Fault{APIs: []string{api}, Error: "STALE_CONTROLLER_EPOCH"})
 			resp, err := dialWire(t, c, c.Broker(0)).Request(q)
 			if err != nil {
 				t.Errorf("%s %d: %v", api, version, err)
@@ -80,7 +80,7 @@ func TestEveryServedRequestCanFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if code := kerr.InvalidRecord.Code; !slices.Contains(whole, code) && !slices.Contains(entries, code) || h.Hits() != 1 {
+			if code := kerr.StaleControllerEpoch.Code; !slices.Contains(whole, code) && !slices.Contains(entries, code) || h.Hits() != 1 {
 				t.Errorf("%s %d: %d hits, and no error in %+v", api, version, h.Hits(), resp)
 			}
 			h.Remove()
