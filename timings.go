@@ -38,7 +38,9 @@ type Timings struct {
 }
 
 // FastTimings let a crash be followed by a new leader within some 50 ms, and a
-// silent broker be fenced after a second. They are the default.
+// silent broker be fenced after a second. Groups do not wait for more members, and
+// members of the new protocol (KIP-848) learn of a new assignment within 200 ms.
+// They are the default.
 func FastTimings() Timings {
 	return Timings{
 		Configs: map[string]string{
@@ -49,6 +51,9 @@ func FastTimings() Timings {
 			"replica.high.watermark.checkpoint.interval.ms":               "500",
 			"unclean.leader.election.interval.ms":                         "200",
 			"auto.leader.rebalance.enable":                                "false",
+			"group.consumer.assignment.interval.ms":                       "0",
+			"group.consumer.heartbeat.interval.ms":                        "200",
+			"group.consumer.min.heartbeat.interval.ms":                    "200",
 			"group.initial.rebalance.delay.ms":                            "0",
 			"transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
 		},

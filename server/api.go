@@ -77,6 +77,8 @@ func apis() []api {
 		serve(kmsg.DescribeCluster, 0, 2, describeCluster),
 		serve(kmsg.DescribeProducers, 0, 0, describeProducers),
 		serve(kmsg.UnregisterBroker, 0, 0, unregisterBroker),
+		serve(kmsg.ConsumerGroupHeartbeat, 0, 1, consumerGroupHeartbeat),
+		serve(kmsg.ConsumerGroupDescribe, 0, 1, consumerGroupDescribe),
 		serve(kmsg.ListConfigResources, 0, 1, listConfigResources),
 		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
 	}
