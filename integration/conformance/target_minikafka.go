@@ -27,7 +27,11 @@ func minikafkaTarget() Target {
 }
 
 func startMinikafka(_ context.Context, cfg Config) (Cluster, error) {
-	opts := []minikafka.Option{minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3")}
+	opts := []minikafka.Option{
+		minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3"),
+		// An answer tells it.
+		minikafka.Config("group.consumer.heartbeat.interval.ms", "5000"),
+	}
 	for name, value := range cfg.properties() {
 		opts = append(opts, minikafka.Config(name, value))
 	}
