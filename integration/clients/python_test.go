@@ -23,10 +23,11 @@ func TestPython(t *testing.T) {
 	t.Parallel()
 	packages := pythonPackages(t)
 	for _, program := range []struct {
-		name  string
-		admin bool
+		name   string
+		admin  bool
+		groups bool // It speaks the new group protocol.
 	}{
-		{name: "confluent", admin: true}, // confluent-kafka, which is librdkafka.
+		{name: "confluent", admin: true, groups: true}, // confluent-kafka, which is librdkafka.
 		{name: "kafka_python"},
 		{name: "aio"}, // aiokafka.
 	} {
@@ -40,6 +41,9 @@ func TestPython(t *testing.T) {
 			t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
 			if program.admin {
 				t.Run("admin", func(t *testing.T) { admin(t, client) })
+			}
+			if program.groups {
+				t.Run("groups", func(t *testing.T) { consumerGroups(t, client) })
 			}
 		})
 	}

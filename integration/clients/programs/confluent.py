@@ -1,4 +1,5 @@
-"""confluent-kafka (librdkafka) as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or admin BOOTSTRAP."""
+"""confluent-kafka (librdkafka) as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, admin BOOTSTRAP, or member
+BOOTSTRAP GROUP PROTOCOL TOPIC [INSTANCE]."""
 
 import json
 import sys
@@ -62,6 +63,48 @@ def consume(bootstrap, topic):
         at = message.offset() + 1
         print(json.dumps({
             "key": message.key().decode(), "value": message.value().decode(), "offset": message.offset()}))
+    consumer.close()
+
+
+def member(bootstrap, group, protocol, topic, instance=None):
+    """Tells what it is given, what is taken from it and what it reads, and leaves at the end of its input."""
+    config = {
+        **CONFIG, "bootstrap.servers": bootstrap, "group.id": group, "group.protocol": protocol,
+        "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 100,
+        "topic.metadata.refresh.interval.ms": 200}
+    if protocol == "classic":
+        config["heartbeat.interval.ms"] = 100
+        config["partition.assignment.strategy"] = "cooperative-sticky"
+    if instance:
+        config["group.instance.id"] = instance
+    over = threading.Event()
+
+    def read_input():
+        sys.stdin.read()
+        over.set()
+
+    threading.Thread(target=read_input, daemon=True).start()
+
+    def tell(event, what):
+        print(json.dumps({"event": event, "what": what}), flush=True)
+
+    def telling(event):
+        return lambda _, partitions: tell(event, " ".join(sorted(f"{p.topic}-{p.partition}" for p in partitions)))
+
+    consumer = Consumer(config)
+    consumer.subscribe([topic], on_assign=telling("assigned"), on_revoke=telling("revoked"), on_lost=telling("lost"))
+    while not over.is_set():
+        message = consumer.poll(0.1)
+        if message is None:
+            continue
+        if message.error():
+            tell("failed", str(message.error()))
+            continue
+        tell("read", message.value().decode())
+        try:
+            consumer.commit(message, asynchronous=False)
+        except KafkaException as e:
+            tell("failed", str(e))
     consumer.close()
 
 
@@ -131,4 +174,4 @@ def admin(bootstrap):
 
 
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "admin": admin}[sys.argv[1]](*sys.argv[2:])
+    {"produce": produce, "consume": consume, "admin": admin, "member": member}[sys.argv[1]](*sys.argv[2:])
