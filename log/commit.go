@@ -74,10 +74,6 @@ func (d *DB) beforeCommit(group []*request) error {
 // runAll makes the changes of the requests that have not failed.
 func (t *txn) runAll(tx *bolt.Tx, group []*request) error {
 	t.tx = tx
-	t.state, t.undo = tx.Bucket([]byte(bucketState)), tx.Bucket([]byte(bucketUndo))
-	if t.state == nil || t.undo == nil {
-		return fmt.Errorf("%w: a bucket is missing", ErrCorruptFile)
-	}
 	t.nowMs = t.db.opts.Now().UnixMilli()
 	sync := false
 	for _, r := range group {

@@ -91,7 +91,7 @@ func (t *txn) create(p *Partition) error {
 	if err != nil {
 		return err
 	}
-	if t.undo.Get(undoKey(undoImage, p.id, nil)) != nil {
+	if t.undo().Get(undoKey(undoImage, p.id, nil)) != nil {
 		// The log was deleted since the last sync; its image stays.
 		d.synced.noted = true
 	}
@@ -117,7 +117,7 @@ func (d *DB) Delete(id PartitionID) error {
 	if p == nil {
 		return nil
 	}
-	err := d.w.submit(&request{run: func(t *txn) error {
+	err := d.w.submit(&request{alone: true, run: func(t *txn) error {
 		dr, err := t.draft(p)
 		if err != nil {
 			return nil //nolint:nilerr // Deleted meanwhile.
@@ -157,7 +157,10 @@ func (t *txn) remove(d *draft) error {
 	return nil
 }
 
-// setAside moves the bucket of the partition's entries to the trash.
+// setAside moves the bucket of the partition's entries to the trash. The
+// request must be alone: bbolt moves a bucket as it was before the transaction,
+// while buckets deleted in it have given their pages back at once, so that the
+// pages of large entries would be in use and free.
 func (t *txn) setAside(d *draft) error {
 	t.changes++
 	p := d.p
@@ -175,7 +178,7 @@ func (t *txn) setAside(d *draft) error {
 		return err
 	}
 	if !t.db.opts.SyncEveryAppend && d.synced.existed {
-		if err := t.undo.Put(undoKey(undoRemoved, p.id, nil), entryKey(n)); err != nil {
+		if err := t.undo().Put(undoKey(undoRemoved, p.id, nil), entryKey(n)); err != nil {
 			return err
 		}
 		t.after = append(t.after, func() { t.db.kept[n] = struct{}{} })

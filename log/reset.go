@@ -61,7 +61,7 @@ func (p *Partition) Reset(s ResetState) error {
 	if s.LogStartOffset < 0 {
 		return p.wrap(fmt.Errorf("%w: log start %d", ErrOffsetOutOfRange, s.LogStartOffset))
 	}
-	err = p.db.w.submit(&request{run: func(t *txn) error { return t.reset(p, s, producers.Clone()) }})
+	err = p.db.w.submit(&request{alone: true, run: func(t *txn) error { return t.reset(p, s, producers.Clone()) }})
 	if err != nil {
 		return p.wrap(err)
 	}

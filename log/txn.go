@@ -13,8 +13,6 @@ import (
 type txn struct {
 	db      *DB
 	tx      *bolt.Tx
-	state   *bolt.Bucket
-	undo    *bolt.Bucket
 	nowMs   int64
 	drafts  []*draft
 	created map[PartitionID]*Partition
@@ -25,6 +23,11 @@ type txn struct {
 	// published.
 	after []func()
 }
+
+// state and undo are the buckets of these names, which most transactions of
+// appends do not need. They are there, or opening the file has failed.
+func (t *txn) state() *bolt.Bucket { return t.tx.Bucket([]byte(bucketState)) }
+func (t *txn) undo() *bolt.Bucket  { return t.tx.Bucket([]byte(bucketUndo)) }
 
 // draft is a partition as the transaction will leave it.
 type draft struct {
@@ -135,7 +138,7 @@ func (t *txn) putState(key, value []byte) error {
 	if err := t.saveState(key); err != nil {
 		return err
 	}
-	return t.state.Put(key, value)
+	return t.state().Put(key, value)
 }
 
 func (t *txn) deleteState(key []byte) error {
@@ -143,13 +146,13 @@ func (t *txn) deleteState(key []byte) error {
 	if err := t.saveState(key); err != nil {
 		return err
 	}
-	return t.state.Delete(key)
+	return t.state().Delete(key)
 }
 
 // stateKeys lists the keys of the state bucket that start with prefix.
 func (t *txn) stateKeys(prefix []byte) [][]byte {
 	var keys [][]byte
-	c := t.state.Cursor()
+	c := t.state().Cursor()
 	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}

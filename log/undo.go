@@ -59,7 +59,7 @@ func (t *txn) touch(d *draft) error {
 	binary.BigEndian.PutUint64(v[1:], d.synced.prev)
 	binary.BigEndian.PutUint64(v[9:], d.synced.last)
 	d.synced.noted = true
-	return t.undo.Put(undoKey(undoImage, d.p.id, nil), v)
+	return t.undo().Put(undoKey(undoImage, d.p.id, nil), v)
 }
 
 func parseImage(v []byte) (synced, error) {
@@ -79,10 +79,10 @@ func (t *txn) saveEntry(d *draft, s *stored) error {
 		return nil
 	}
 	key := undoKey(undoEntry, d.p.id, entryKey(s.index))
-	if t.undo.Get(key) != nil {
+	if t.undo().Get(key) != nil {
 		return nil
 	}
-	return t.undo.Put(key, s.encode())
+	return t.undo().Put(key, s.encode())
 }
 
 // saveState copies a key of the state bucket before its first change since the
@@ -92,26 +92,25 @@ func (t *txn) saveState(key []byte) error {
 		return nil
 	}
 	uk := append([]byte{undoState}, key...)
-	if t.undo.Get(uk) != nil {
+	if t.undo().Get(uk) != nil {
 		return nil
 	}
-	old := t.state.Get(key)
+	old := t.state().Get(key)
 	if old == nil {
-		return t.undo.Put(uk, []byte{0})
+		return t.undo().Put(uk, []byte{0})
 	}
-	return t.undo.Put(uk, append([]byte{1}, old...))
+	return t.undo().Put(uk, append([]byte{1}, old...))
 }
 
 // clearUndo makes the transaction a sync point.
 func (t *txn) clearUndo() error {
-	if k, _ := t.undo.Cursor().First(); k == nil {
+	if k, _ := t.undo().Cursor().First(); k == nil {
 		return nil
 	}
 	if err := t.tx.DeleteBucket([]byte(bucketUndo)); err != nil {
 		return err
 	}
-	undo, err := t.tx.CreateBucket([]byte(bucketUndo))
-	t.undo = undo
+	_, err := t.tx.CreateBucket([]byte(bucketUndo))
 	return err
 }
 

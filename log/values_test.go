@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +114,66 @@ func TestLargeEntries(t *testing.T) {
 			t.Fatalf("entries %d-%d", first, last)
 		}
 		if err := errors.Join(d.Delete(p.ID()), d.Close()); err != nil {
+			t.Fatal(err)
+		}
+		checkTree(t, path)
+	}
+}
+
+// TestDeleteBesideTruncation queues both for one group commit.
+func TestDeleteBesideTruncation(t *testing.T) {
+	t.Parallel()
+	for _, reset := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "x.db")
+		d, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := testPartition(t, d, 0)
+		for i := range uint64(4) {
+			if err := p.Append([]Entry{{Index: i + 1, Term: 1, Data: sizedBatch(t, 2*largeBytes, "k")}}, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The writer is kept busy until both have queued up behind it.
+		busy, free := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = d.w.submit(&request{run: func(*txn) error { close(busy); <-free; return nil }})
+		})
+		<-busy
+		queued := func(n int) {
+			for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+				d.w.mu.Lock()
+				have := len(d.w.queue)
+				d.w.mu.Unlock()
+				if have == n {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%d requests in the queue, waited for %d", have, n)
+				}
+			}
+		}
+		wg.Go(func() {
+			if err := p.TruncateFrom(3); err != nil {
+				t.Error(err)
+			}
+		})
+		queued(1)
+		wg.Go(func() {
+			gone := func() error { return d.Delete(p.ID()) }
+			if reset {
+				gone = func() error { return p.Reset(ResetState{Index: 10, Term: 1, LogStartOffset: 10}) }
+			}
+			if err := gone(); err != nil {
+				t.Error(err)
+			}
+		})
+		queued(2)
+		close(free)
+		wg.Wait()
+		if err := d.Crash(); err != nil {
 			t.Fatal(err)
 		}
 		checkTree(t, path)

@@ -28,6 +28,8 @@ type request struct {
 	sync bool
 	// low marks a chunk of background work, which goes behind appends.
 	low bool
+	// alone keeps it from sharing its transaction.
+	alone bool
 	// exclusive runs on the leader outside of any transaction, and is the
 	// last that is done with the file.
 	exclusive func()
@@ -163,8 +165,11 @@ func (w *writer) guarded(group []*request) {
 // gather takes the requests that share the transaction of r. Called with mu.
 func (w *writer) gather(r *request) []*request {
 	group := []*request{r}
+	if r.alone {
+		return group
+	}
 	n, bytes := 0, r.bytes
-	for n < len(w.queue) && len(group) < maxGroup && w.queue[n].exclusive == nil {
+	for n < len(w.queue) && len(group) < maxGroup && w.queue[n].exclusive == nil && !w.queue[n].alone {
 		if bytes += w.queue[n].bytes; bytes > maxGroupBytes {
 			break
 		}
