@@ -58,16 +58,7 @@ func (r *Replica) LookupOffset(q OffsetRequest) (log.TimestampOffset, error) {
 	case TimeLatestTiered, TimePendingUpload:
 		return noOffset(), nil
 	}
-	if err := r.beforeRead(); err != nil {
-		return noOffset(), err
-	}
-	var found log.TimestampOffset
-	var ok bool
-	if q.Time == TimeMax {
-		found, ok, err = r.log.MaxTimestamp()
-	} else {
-		found, ok, err = r.log.OffsetForTimestamp(q.Time)
-	}
+	found, ok, err := r.searchOffset(q.Time)
 	switch {
 	case err != nil:
 		return noOffset(), err
@@ -77,6 +68,17 @@ func (r *Replica) LookupOffset(q OffsetRequest) (log.TimestampOffset, error) {
 		return noOffset(), ErrOffsetNotAvailable
 	}
 	return noOffset(), nil
+}
+
+// searchOffset looks a time up in the log.
+func (r *Replica) searchOffset(ms int64) (log.TimestampOffset, bool, error) {
+	if err := r.beforeRead(); err != nil {
+		return noOffset(), false, err
+	}
+	if ms == TimeMax {
+		return r.log.MaxTimestamp()
+	}
+	return r.log.OffsetForTimestamp(ms)
 }
 
 // EpochEnd answers OffsetForLeaderEpoch: leader only, with the same fences
