@@ -119,20 +119,24 @@ func (b *Broker) Restart() {
 	c := b.cluster.cluster
 	ctx, cancel := c.deadline()
 	defer cancel()
+	b.cluster.check(c.restart(ctx, b.place))
+}
+
+func (c *cluster) restart(ctx context.Context, n *brokerNode) error {
 	var life *server.Broker
-	err := b.place.exclusive(ctx, func() (err error) {
-		life, err = b.place.start()
+	err := n.exclusive(ctx, func() (err error) {
+		life, err = n.start()
 		return err
 	})
 	if err == nil {
-		err = c.wait(ctx, b.String()+" in the cluster", func() bool {
-			return closed(life.Ready()) || b.place.running() != life || !c.reachesController(b.node())
+		err = c.wait(ctx, n.name.String()+" in the cluster", func() bool {
+			return closed(life.Ready()) || n.running() != life || !c.reachesController(n.name)
 		})
 	}
-	if err == nil && b.State() == Halted {
-		err = fmt.Errorf("%w: %v: its disk has failed again: mend it with Disk(Disk{})", ErrNotRunning, b)
+	if err == nil && n.stateNow() == Halted {
+		err = fmt.Errorf("%w: %v: its disk has failed again: mend it with Disk(Disk{})", ErrNotRunning, n.name)
 	}
-	b.cluster.check(err)
+	return err
 }
 
 // reachesController tells whether there is an active controller that the node

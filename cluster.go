@@ -56,6 +56,8 @@ type cluster struct {
 	holding sync.Mutex // guards held
 	held    map[log.PartitionID]int
 
+	// runs are the chaos under way.
+	runs runs
 	// halting are the goroutines that halt brokers.
 	halting sync.WaitGroup
 
@@ -193,6 +195,7 @@ func (c *cluster) close() error {
 	}
 	defer close(c.ended)
 	close(c.closed)
+	c.runs.stop()
 	ctx, cancel := c.deadline()
 	defer cancel()
 	how := ShutDown

@@ -129,6 +129,7 @@ func (d *disk) use(ctx context.Context, use server.DiskUse, bytes int) error {
 		select {
 		case <-t.C:
 		case <-changed:
+			return nil // it is good again
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -178,7 +179,10 @@ func useName(use server.DiskUse) string {
 func (n *brokerNode) diskFailed(life int) func(error) {
 	c := n.cluster
 	return func(error) {
+		n.setHalting(1)
 		c.halting.Go(func() {
+			defer c.changed.signal()
+			defer n.setHalting(-1)
 			ctx, cancel := c.deadline()
 			defer cancel()
 			err := n.within(ctx, func() error {
@@ -192,6 +196,19 @@ func (n *brokerNode) diskFailed(life int) func(error) {
 			}
 		})
 	}
+}
+
+func (n *brokerNode) setHalting(by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.halting += by
+}
+
+// isHalting tells whether the broker is about to halt.
+func (n *brokerNode) isHalting() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.halting > 0
 }
 
 // lifeNow is the number of the life that runs, or 0.

@@ -69,10 +69,11 @@ type brokerNode struct {
 	plan brokerPlan
 	disk *disk
 
-	lives  int            // how many were begun; guarded by mu
-	life   *server.Broker // nil when it does not run; guarded by mu
-	listen string         // where it listens; guarded by mu
-	addr   string         // what clients are told; guarded by mu
+	halting int            // guarded by mu
+	lives   int            // how many were begun; guarded by mu
+	life    *server.Broker // nil when it does not run; guarded by mu
+	listen  string         // where it listens; guarded by mu
+	addr    string         // what clients are told; guarded by mu
 }
 
 func newBrokerNode(c *cluster, plan brokerPlan) *brokerNode {

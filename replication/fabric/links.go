@@ -86,6 +86,37 @@ func (f *Fabric) Heal() {
 	f.signal()
 }
 
+// Quality is what is wrong with a link.
+type Quality struct {
+	Cut           bool
+	Delay, Jitter time.Duration
+	Loss          float64
+}
+
+// Break gives links, each from its first node to its second, this quality.
+func (f *Fabric) Break(links [][2]Node, q Quality) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ends := range links {
+		s := f.link(link{ends[0], ends[1]})
+		s.cut, s.delay, s.jitter, s.loss = q.Cut, q.Delay, q.Jitter, q.Loss
+	}
+	f.signal()
+}
+
+// Mend is [Fabric.Heal] of some links.
+func (f *Fabric) Mend(links [][2]Node) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ends := range links {
+		if s := f.links[link{ends[0], ends[1]}]; s != nil {
+			close(s.healed)
+			delete(f.links, link{ends[0], ends[1]})
+		}
+	}
+	f.signal()
+}
+
 // SlowLink is a link that delays or loses messages.
 type SlowLink struct {
 	From, To      Node

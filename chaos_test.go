@@ -1,0 +1,252 @@
+package minikafka_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/minikafka/minikafka"
+)
+
+// A ledger is what a client was told of its records.
+type ledger struct {
+	mu     sync.Mutex
+	acked  map[string]bool // by value
+	failed []error
+}
+
+// work produces records, one every pause, to all partitions in turn, until
+// stopped, with an idempotent producer and acks=all.
+func (l *ledger) work(ctx context.Context, cl *kgo.Client, partitions int, pause time.Duration) {
+	l.acked = map[string]bool{}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		r := &kgo.Record{Partition: int32(i % partitions), Value: strconv.AppendInt(nil, int64(i), 10)}
+		cl.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if err != nil {
+				l.failed = append(l.failed, err)
+				return
+			}
+			l.acked[string(r.Value)] = true
+		})
+	}
+}
+
+// check compares what was acknowledged with what is there: everything, once, in
+// order, and the same on all replicas.
+func (l *ledger) check(t *testing.T, c *minikafka.Cluster, partitions int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.failed) > 0 {
+		t.Errorf("%d records failed, the first with: %v", len(l.failed), l.failed[0])
+	}
+	found := map[string]bool{}
+	for p := range int32(partitions) {
+		records := c.Records("orders", p)
+		last := -1
+		for _, r := range records {
+			n, err := strconv.Atoi(string(r.Value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n <= last {
+				t.Errorf("orders/%d: %d at offset %d comes after %d", p, n, r.Offset, last)
+			}
+			last = n
+			found[string(r.Value)] = true
+		}
+		for _, b := range c.Brokers() {
+			if got, want := values(b.Records("orders", p)), values(records); got != want {
+				t.Errorf("orders/%d: %v does not have what the leader has:\n%s\n%s", p, b, got, want)
+			}
+		}
+	}
+	for value := range l.acked {
+		if !found[value] {
+			t.Errorf("record %s was acknowledged, and is lost", value)
+		}
+	}
+}
+
+// chaos lets a client work through a time of chaos, in virtual time.
+func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafka.Option) {
+	t.Helper()
+	const partitions = 3
+	c := minikafka.Start(t, append([]minikafka.Option{
+		minikafka.Brokers(3), minikafka.Controllers(3), minikafka.Topic("orders", partitions),
+		minikafka.Config("min.insync.replicas", "2"), minikafka.Network(minikafka.PipeNetwork()),
+		minikafka.Timing(minikafka.KafkaTimings), minikafka.Seed(seed), quiet(),
+	}, opts...)...)
+	cl := client(t, c, append(onPipes(c), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	// franz-go holds a lock while it asks for its id, which would stop the time.
+	if _, _, err := cl.ProducerID(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var l ledger
+	ctx, stop := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	working.Go(func() { l.work(ctx, cl, partitions, time.Second) })
+	run := c.Chaos(seed, o)
+	run.Wait()
+	stop()
+	working.Wait()
+	if err := cl.Flush(within(t, 10*time.Minute)); err != nil {
+		t.Errorf("records are still not acknowledged ten minutes after the chaos: %v\n%v", err, c.Status())
+	}
+	c.WaitISR("orders", 0)
+	c.WaitHealthy()
+	l.check(t, c, partitions)
+	cl.Close()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+	if left := openFiles(c.DataDir()); len(left) > 0 {
+		t.Errorf("files are left open: %v", left)
+	}
+}
+
+// openFiles are the files in a directory that this process has open, where the
+// operating system tells.
+func openFiles(dir string) (open []string) {
+	links, _ := filepath.Glob("/proc/self/fd/*")
+	for _, l := range links {
+		if name, err := os.Readlink(l); err == nil && strings.HasPrefix(name, dir) {
+			open = append(open, name)
+		}
+	}
+	return open
+}
+
+// seeds are what randomised tests run with: the one of MINIKAFKA_SEED, or as many
+// as there is time for.
+func seeds(t *testing.T) []uint64 {
+	t.Helper()
+	if text := os.Getenv("MINIKAFKA_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("MINIKAFKA_SEED: %v", err)
+		}
+		return []uint64{seed}
+	}
+	n := uint64(10)
+	if os.Getenv("CI") != "" {
+		n = 50
+	}
+	if raceEnabled {
+		n = 5
+	}
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = uint64(i) + 1
+	}
+	return all
+}
+
+// Through everything that may happen to brokers, controllers, links and disks,
+// one broker at a time, nothing that was acknowledged with acks=all is lost, and
+// an idempotent producer's records are there once and in order.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	for _, seed := range seeds(t) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				chaos(t, seed, minikafka.ChaosOptions{For: 5 * time.Minute, Every: 10 * time.Second, Lasting: 8 * time.Second})
+			})
+		})
+	}
+}
+
+// What happens follows from the seed and the options.
+func TestChaosFollowsFromItsSeed(t *testing.T) {
+	t.Parallel()
+	c := minikafka.Start(t, minikafka.Brokers(3), quiet())
+	plan := func(seed uint64) string {
+		run := c.Chaos(seed, minikafka.ChaosOptions{For: 10 * time.Hour, Every: time.Minute})
+		run.Stop()
+		return run.String()
+	}
+	one := plan(1)
+	if plan(1) != one {
+		t.Error("the same seed gives another schedule")
+	}
+	if plan(2) == one {
+		t.Error("another seed gives the same schedule")
+	}
+	for _, m := range minikafka.Mishaps() {
+		if !strings.Contains(one, " "+strings.TrimSuffix(string(m), " controller")+" ") {
+			t.Errorf("in ten hours there is no %s", m)
+		}
+	}
+}
+
+// Stopping mends what is broken, and so does closing the cluster.
+func TestStopOfChaos(t *testing.T) {
+	t.Parallel()
+	for _, kind := range minikafka.Mishaps() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+				o := minikafka.ChaosOptions{For: 24 * time.Hour, Every: time.Minute, Lasting: time.Hour, Kinds: []minikafka.Mishap{kind}}
+				run := c.Chaos(1, o)
+				<-time.After(10 * time.Minute)
+				run.Stop()
+				run.Wait()
+				c.WaitISR("orders", 0)
+				if s := c.Status(); len(s.Cut)+len(s.Slow)+len(s.Faults) > 0 {
+					t.Errorf("something is left:\n%v", s)
+				}
+				for _, b := range c.Status().Brokers {
+					if b.State != minikafka.Running || b.Disk != nil {
+						t.Errorf("something is left: %+v", b)
+					}
+				}
+				c.Chaos(2, o)
+				<-time.After(10 * time.Minute)
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+				refused(t, c, minikafka.ErrClosed, "", func(c *minikafka.Cluster) { c.Chaos(3, o) })
+			}, minikafka.Controllers(3), minikafka.Timing(minikafka.KafkaTimings), quiet())
+		})
+	}
+}
+
+func TestBadChaos(t *testing.T) {
+	t.Parallel()
+	c := minikafka.Start(t)
+	for says, o := range map[string]minikafka.ChaosOptions{
+		"For is 0s":       {},
+		"For is -1s":      {For: -time.Second},
+		"Every is -1s":    {For: time.Hour, Every: -time.Second},
+		"Lasting -1s":     {For: time.Hour, Lasting: -time.Second},
+		"1 to 1":          {For: time.Hour, AtOnce: 2},
+		`there is no "x"`: {For: time.Hour, Kinds: []minikafka.Mishap{"x"}},
+		"no links":        {For: time.Hour, Kinds: []minikafka.Mishap{minikafka.MishapCut}},
+	} {
+		refused(t, c, minikafka.ErrArgument, says, func(c *minikafka.Cluster) { c.Chaos(1, o) })
+	}
+}
+
+// quiet keeps what nodes say of faults that are caused on purpose out of the log.
+func quiet() minikafka.Option { return minikafka.Logger(slog.New(slog.DiscardHandler)) }

@@ -1,0 +1,6 @@
+//go:build race
+
+package minikafka_test
+
+// raceEnabled says that the race detector makes everything slower.
+const raceEnabled = true
