@@ -30,6 +30,10 @@ const (
 	HoldReplication Verb = "hold the replication of"
 	// Rejoin ends Isolate, CutController and HoldReplication.
 	Rejoin Verb = "rejoin"
+	// FailDisk breaks a broker's disk: the next append fails. The broker may end by it.
+	FailDisk Verb = "fail the disk of"
+	// MendDisk makes it a good one again; a broker that ended stays down until it is started.
+	MendDisk Verb = "mend the disk of"
 )
 
 // ErrVerb says that a cluster cannot do what was asked.

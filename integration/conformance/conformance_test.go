@@ -137,7 +137,7 @@ func notApplicable(target conformance.Target, r row, s situation) string {
 	if why := target.Unable[s.name]; why != "" {
 		return why
 	}
-	if s.name == noController && !target.Controllers {
+	if (s.name == noController || s.name == anExpansionHangs) && !target.Controllers {
 		return "the controller is out of reach"
 	}
 	for _, v := range slices.Concat(s.needs, r.needs) {
@@ -163,6 +163,8 @@ func without(v conformance.Verb) string {
 		return "its brokers cannot be cut off from the controllers alone"
 	case conformance.HoldReplication:
 		return "its followers cannot be kept from copying"
+	case conformance.FailDisk, conformance.MendDisk:
+		return "its disks cannot be made to fail"
 	}
 	return "it cannot " + string(v)
 }

@@ -135,6 +135,7 @@ const (
 	outOfOrderSequenceNumber   code = 45
 	invalidProducerEpoch       code = 47
 	transactionalIDDenied      code = 53
+	kafkaStorageError          code = 56
 	nonEmptyGroup              code = 68
 	groupIDNotFound            code = 69
 	fetchSessionIDNotFound     code = 70

@@ -10,7 +10,28 @@ import (
 // electionRows is part E of the table, but for the last replica: the ISR, the high watermark and who leads.
 func electionRows() []row {
 	return append(append(deathRows(), staleLeaderRows()...), append(splitRows(), []row{
-		{id: "E19", title: "while an ISR expansion is in flight the high watermark waits for the candidate too", unstaged: "nothing outside the broker can hold the expansion up"},
+		{id: "E19", title: "while an ISR expansion is in flight the high watermark waits for the candidate too", during: anExpansionHangs, run: func(e *env) {
+			t := e.topic(on(e.A, e.C))
+			e.put(t, "a")
+			e.next("C copies nothing")
+			e.put(t, "b") // Acknowledged when C is out of the ISR.
+			checkSet(e, "in-sync replicas", e.partition(t).isr, e.A)
+			e.next("the controller is killed")
+			e.next("C copies again")
+			e.wait("C to copy, and to be told of it", func() error { // A has seen by then that C is in sync.
+				got := e.fetch(e.C, read{topic: t})
+				return is("answer and high watermark", fmt.Sprint(got.code, got.highWatermark), fmt.Sprint(none, 2))
+			})
+			checkSet(e, "in-sync replicas", e.partition(t).isr, e.A)
+			e.next("C copies nothing once more")
+			w := writing(t, "c")
+			w.timeout = 300 * time.Millisecond
+			check(e, "acks=all", e.produce(e.A, w).code, requestTimedOut)
+			check(e, "records that can be read", fmt.Sprint(e.fetch(e.A, read{topic: t}).values()), "[a b]")
+			e.next("the controller is back")
+			e.waitISR(t, e.A, e.C)
+			e.holds(t, "a", "b", "c")
+		}},
 		{id: "E20", title: "no controller and a dead follower: acks=all times out, acks=1 goes on", during: noController, run: func(e *env) {
 			t := e.topic(on(e.A, e.C))
 			e.put(t, "a")

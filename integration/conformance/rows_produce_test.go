@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -157,7 +158,27 @@ func produceRows() []row {
 			check(e, "answer for the unknown topic", codes[unknown.name], transactionalIDDenied)
 			e.holds(t)
 		}},
-		{id: "P36", title: "a disk that fails in the append: KAFKA_STORAGE_ERROR, and the leader moves", unstaged: "needs a failing disk"},
+		{id: "P36", title: "a disk that fails in the append: KAFKA_STORAGE_ERROR, if there is an answer; the broker ends with its only disk, and the leader moves", during: aDiskFails, run: func(e *env) {
+			t := e.topic(on(e.C, e.A), with("segment.ms", "1"))
+			e.put(t, "a")
+			e.next("C's disk fails")
+			w := writing(t, "b")
+			w.acks = acksLeader
+			switch resp, err := e.try(e.C, w.request()); {
+			case errors.Is(err, wire.ErrClosed):
+			case err != nil:
+				e.fatalf("producing: %v", err)
+			default:
+				check(e, "answer", e.produced(resp.(*kmsg.ProduceResponse)).code, kafkaStorageError)
+			}
+			e.next("C is fenced")
+			checkSet(e, "in-sync replicas", e.waitLeader(t, e.A).isr, e.A)
+			e.holds(t, "a")
+			e.put(t, "c")
+			e.next("C is back")
+			e.waitISR(t, e.A, e.C)
+			check(e, "records from the second on", fmt.Sprint(e.fetch(e.A, read{topic: t, offset: 1}).values()), "[c]") // Kafka reads one segment.
+		}},
 	}...)
 }
 

@@ -21,6 +21,8 @@ const (
 	noReplication        = "a broker copies nothing"
 	aCoordinatorIsKilled = "a coordinator is killed"
 	offsetsAreShort      = "the offsets topic cannot be replicated"
+	anExpansionHangs     = "an expansion of the ISR is under way"
+	aDiskFails           = "a disk fails"
 	aNewCluster          = "the cluster is new"
 )
 
@@ -119,7 +121,39 @@ func situations() []situation {
 				{"C copies again", func(e *env) { e.do(conformance.Rejoin, e.C) }},
 			},
 		},
+		expansion(),
+		{
+			name:  aDiskFails,
+			needs: []conformance.Verb{conformance.FailDisk, conformance.MendDisk, conformance.Start},
+			steps: []step{
+				{"C's disk fails", func(e *env) { e.do(conformance.FailDisk, e.C) }},
+				{"C is fenced", func(e *env) { e.waitLive(e.A, e.B) }},
+				{"C is back", func(e *env) {
+					e.do(conformance.MendDisk, e.C)
+					e.startAgain(e.C)
+				}},
+			},
+		},
 	}...)
+}
+
+// expansion is a situation in which a leader cannot tell the controller that C is in sync again.
+func expansion() situation {
+	return situation{
+		name:  anExpansionHangs,
+		needs: []conformance.Verb{conformance.HoldReplication, conformance.Rejoin, conformance.Kill, conformance.Start},
+		steps: []step{
+			{"C copies nothing", func(e *env) { e.do(conformance.HoldReplication, e.C) }},
+			{"the controller is killed", func(e *env) { e.doControllers(conformance.Kill) }},
+			{"C copies again", func(e *env) { e.do(conformance.Rejoin, e.C) }},
+			{"C copies nothing once more", func(e *env) { e.do(conformance.HoldReplication, e.C) }},
+			{"the controller is back", func(e *env) {
+				e.doControllers(conformance.Start)
+				e.do(conformance.Rejoin, e.C)
+				e.waitLive(e.A, e.B, e.C)
+			}},
+		},
+	}
 }
 
 // cutOff is a situation in which C is out of the controllers' sight while clients still reach it.

@@ -17,7 +17,7 @@ func minikafkaTarget() Target {
 			Session: time.Second, Lag: 500 * time.Millisecond, CrashSeen: true,
 			Patience: 10 * time.Second, Poll: 2 * time.Millisecond,
 		},
-		Verbs:       []Verb{Kill, Stop, Start, Isolate, CutController, HoldReplication, Rejoin},
+		Verbs:       []Verb{Kill, Stop, Start, Pause, Resume, Isolate, CutController, HoldReplication, Rejoin, FailDisk, MendDisk},
 		Configs:     true,
 		Controllers: true,
 		Forwards:    true,
@@ -87,6 +87,10 @@ func doController(controller *minikafka.Controller, verb Verb) {
 		controller.Shutdown()
 	case Start:
 		controller.Restart()
+	case Pause:
+		controller.Pause()
+	case Resume:
+		controller.Resume()
 	default:
 		panic(ErrVerb)
 	}
@@ -100,6 +104,14 @@ func doBroker(c *minikafka.Cluster, b *minikafka.Broker, verb Verb) {
 		b.Shutdown()
 	case Start:
 		b.Restart()
+	case Pause:
+		b.Pause()
+	case Resume:
+		b.Resume()
+	case FailDisk:
+		b.Disk(minikafka.Disk{FailWrite: 1})
+	case MendDisk:
+		b.Disk(minikafka.Disk{})
 	case Isolate:
 		c.Isolate(b)
 	case CutController:

@@ -20,7 +20,7 @@ func referenceTarget() Target {
 		File:        "reference-" + reference.Version + ".json",
 		Software:    "Apache Kafka " + reference.Version,
 		Timing:      Timing{Session: 9 * time.Second, Lag: lag, Patience: 60 * time.Second, Poll: 50 * time.Millisecond},
-		Verbs:       []Verb{Kill, Stop, Start, Pause, Resume, Isolate, CutController, HoldReplication, Rejoin},
+		Verbs:       []Verb{Kill, Stop, Start, Pause, Resume, Isolate, CutController, HoldReplication, Rejoin, FailDisk, MendDisk},
 		Configs:     true,
 		Controllers: true,
 		Forwards:    true,
@@ -66,6 +66,12 @@ func (c referenceCluster) Do(verb Verb, node int32) error {
 	case Rejoin:
 		c.Mend()
 		return nil
+	case FailDisk:
+		return c.FailDisk(node)
+	case MendDisk:
+		ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+		defer cancel()
+		return c.MendDisk(ctx, node)
 	default:
 		return ErrVerb
 	}

@@ -128,6 +128,14 @@ func (s *served) Do(verb Verb, node int32) error {
 		return s.run("shutdown", name)
 	case Start:
 		return s.run("restart", name)
+	case Pause:
+		return s.run("pause", name)
+	case Resume:
+		return s.run("resume", name)
+	case FailDisk:
+		return s.run("disk", name, "fail-write=1")
+	case MendDisk:
+		return s.run("disk", name)
 	case Isolate:
 		return s.run("isolate", name)
 	case CutController:

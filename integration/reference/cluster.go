@@ -236,6 +236,37 @@ func (c *Cluster) signal(id int32, doing string, s os.Signal) (*process, error) 
 	return p, err
 }
 
+// FailDisk takes a node's data away from under it: files that are open go on, and no other can be opened or made. A partition
+// whose log needs a new segment fails, and with its only log directory the node ends, as it does when it next writes a checkpoint.
+func (c *Cluster) FailDisk(id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(n.file("data"), n.file("lost")); err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	c.cfg.Logf("reference: the disk of node %d fails", id)
+	return os.WriteFile(n.file("data"), nil, 0o644)
+}
+
+// MendDisk waits until the node has ended for its lack of data, and gives it back.
+func (c *Cluster) MendDisk(ctx context.Context, id int32) error {
+	n, err := c.node(id)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-n.ended():
+	case <-ctx.Done():
+		return fmt.Errorf("reference: node %d goes on without its disk: %w", id, ctx.Err())
+	}
+	if err := os.Remove(n.file("data")); err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	return os.Rename(n.file("lost"), n.file("data"))
+}
+
 // Cut breaks what node from says to node to: the connections that from opens, and the answers on them. Config.Links must be set.
 // Clients still reach every broker.
 func (c *Cluster) Cut(from, to int32) error {
