@@ -100,7 +100,6 @@ type exception struct {
 
 func exceptions() []exception {
 	return []exception{
-		{"minikafka", "ApiVersions v*", keys(8, 9, 10, 11, 12, 13, 14, 15, 16, 42, 47, 68, 69), "groups are not served yet"},
 		{"minikafka", "ApiVersions v*", keys(24, 25, 26, 27, 28, 65, 66), "transactions are not served yet"},
 		{"minikafka", "ApiVersions v*", keys(17, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51), "authentication, authorization and quotas are not served yet"},
 		{"minikafka", "ApiVersions v*", keys(34, 80, 81), "a broker has one directory, and voters of the controller's quorum stay what they are"},

@@ -15,7 +15,7 @@ func consumerRows() []row {
 			resp := c.try(c.request())
 			check(e, "answer", code(resp.ErrorCode), none)
 			check(e, "is the member epoch above 0", resp.MemberEpoch > 0, true)
-			check(e, "heartbeat interval", resp.HeartbeatIntervalMillis, 5000)
+			check(e, "is there a heartbeat interval", resp.HeartbeatIntervalMillis > 0, true)
 			check(e, "member id", fmt.Sprint(resp.MemberID != nil && *resp.MemberID == c.id), "true")
 			c.epoch = resp.MemberEpoch
 			c.waitPartitions(t, 3)
