@@ -15,7 +15,7 @@ func electionRows() []row {
 			e.put(t, "a")
 			e.next("C copies nothing")
 			e.put(t, "b") // Acknowledged when C is out of the ISR.
-			checkSet(e, "in-sync replicas", e.partition(t).isr, e.A)
+			e.waitISR(t, e.A)
 			e.next("the controller is killed")
 			e.next("C copies again")
 			e.wait("C to copy, and to be told of it", func() error { // A has seen by then that C is in sync.

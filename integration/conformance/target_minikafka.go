@@ -27,11 +27,7 @@ func minikafkaTarget() Target {
 }
 
 func startMinikafka(_ context.Context, cfg Config) (Cluster, error) {
-	opts := []minikafka.Option{
-		minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3"),
-		// An answer tells it.
-		minikafka.Config("group.consumer.heartbeat.interval.ms", "5000"),
-	}
+	opts := []minikafka.Option{minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3")}
 	for name, value := range cfg.properties() {
 		opts = append(opts, minikafka.Config(name, value))
 	}
@@ -112,6 +108,13 @@ func doBroker(c *minikafka.Cluster, b *minikafka.Broker, verb Verb) {
 		b.Disk(minikafka.Disk{FailWrite: 1})
 	case MendDisk:
 		b.Disk(minikafka.Disk{})
+	default:
+		doLinks(c, b, verb)
+	}
+}
+
+func doLinks(c *minikafka.Cluster, b *minikafka.Broker, verb Verb) {
+	switch verb {
 	case Isolate:
 		c.Isolate(b)
 	case CutController:

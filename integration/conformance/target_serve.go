@@ -136,6 +136,13 @@ func (s *served) Do(verb Verb, node int32) error {
 		return s.run("disk", name, "fail-write=1")
 	case MendDisk:
 		return s.run("disk", name)
+	default:
+		return s.doLinks(verb, node, name)
+	}
+}
+
+func (s *served) doLinks(verb Verb, node int32, name string) error {
+	switch verb {
 	case Isolate:
 		return s.run("isolate", name)
 	case CutController:
