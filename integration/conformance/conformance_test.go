@@ -60,14 +60,38 @@ func rows() []row {
 // TestConformance runs the table against the target.
 func TestConformance(t *testing.T) {
 	target := chosenTarget(t)
-	run := &run{target: target, known: readResults(t, target), seen: map[string]result{}}
-	for _, g := range groups(target) {
-		run.group(t, g)
+	seen := &outcomes{target: target, known: readResults(t, target), seen: map[string]result{}}
+	if target.Fresh {
+		allAtOnce(t, seen, groups(target))
+	} else {
+		r := &run{target: target, outcomes: seen}
+		for _, g := range groups(target) {
+			r.group(t, g)
+		}
+		r.close(t)
 	}
-	run.close(t)
 	if *updateFlag {
-		run.write(t)
+		seen.write(t)
 	}
+}
+
+// parallelGroups bounds how many clusters a target runs at once that starts one for each group of rows.
+const parallelGroups = 4
+
+// allAtOnce runs each group on a cluster of its own.
+func allAtOnce(t *testing.T, seen *outcomes, groups []rowGroup) {
+	slots := make(chan struct{}, parallelGroups)
+	var wg sync.WaitGroup
+	for _, g := range groups {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			r := &run{target: seen.target, outcomes: seen}
+			r.group(t, g)
+			r.close(t)
+		})
+	}
+	wg.Wait()
 }
 
 func chosenTarget(t *testing.T) conformance.Target {
@@ -169,16 +193,21 @@ func without(v conformance.Verb) string {
 	return "it cannot " + string(v)
 }
 
-// run is one run of the table against a target.
+// outcomes are what a run of the table saw, and what is known.
+type outcomes struct {
+	target conformance.Target
+	known  map[string]result
+	mu     sync.Mutex // guards seen
+	seen   map[string]result
+}
+
+// run runs groups of rows against a target, one after the other.
 type run struct {
+	*outcomes
 	target  conformance.Target
 	config  conformance.Config
 	cluster conformance.Cluster // nil until it is needed, and after it was spoilt
 	offered map[int16]bool      // the keys that the cluster's ApiVersions names
-
-	known map[string]result
-	mu    sync.Mutex // guards seen
-	seen  map[string]result
 }
 
 // parallelRows bounds how many rows without a situation run at once.

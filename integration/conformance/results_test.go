@@ -69,7 +69,7 @@ func loadResults(t *testing.T, file string) (r results) {
 }
 
 // write keeps the results of the rows that were run, and drops those of rows that are no more.
-func (r *run) write(t *testing.T) {
+func (r *outcomes) write(t *testing.T) {
 	t.Helper()
 	if r.target.File == "" {
 		t.Logf("no results are kept of %s", r.target.Name)
