@@ -78,7 +78,7 @@ func decompress(codec Codec, data []byte, limit int64) ([]byte, error) {
 // the framing that Java's clients write.
 func appendCompressed(b []byte, codec Codec, payload []byte) ([]byte, error) {
 	buffer := bytes.NewBuffer(b)
-	w, err := payloadWriter(codec, buffer)
+	w, err := payloadWriter(codec, 0, buffer)
 	if err != nil {
 		return nil, err
 	}
@@ -91,23 +91,53 @@ func appendCompressed(b []byte, codec Codec, payload []byte) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-// payloadWriter compresses what is written to it.
-func payloadWriter(codec Codec, w io.Writer) (io.WriteCloser, error) {
+// payloadWriter compresses what is written to it. Level 0 is the codec's default.
+func payloadWriter(codec Codec, level int, w io.Writer) (io.WriteCloser, error) {
 	switch codec {
 	case CodecNone:
 		return nopCloser{w}, nil
 	case CodecGzip:
-		return gzip.NewWriter(w), nil
+		if level == 0 {
+			level = gzip.DefaultCompression
+		}
+		return gzip.NewWriterLevel(w, level)
 	case CodecSnappy:
 		return &xerialWriter{w: w}, nil
 	case CodecLz4:
 		z := lz4.NewWriter(w)
-		return z, z.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false))
+		return z, z.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false), lz4.CompressionLevelOption(lz4Level(level)))
 	case CodecZstd:
-		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false),
+			zstd.WithEncoderLevel(zstdLevel(level)))
 	default:
 		return nil, errUnknownCodec
 	}
+}
+
+// lz4Default is Kafka's default level, with which it takes the fast compressor,
+// which knows no levels; with the others the one that compresses well
+// (Lz4BlockOutputStream).
+const lz4Default = 9
+
+// lz4Level finds the library's level, of which there are nine, for Kafka's 1 to
+// 17.
+func lz4Level(level int) lz4.CompressionLevel {
+	levels := [...]lz4.CompressionLevel{
+		lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5, lz4.Level6, lz4.Level7, lz4.Level8, lz4.Level9,
+	}
+	if level <= 0 || level == lz4Default {
+		return lz4.Fast
+	}
+	return levels[min(level, len(levels))-1]
+}
+
+// zstdLevel finds the library's level, of which there are four, for zstd's own;
+// 0 is the default there, too.
+func zstdLevel(level int) zstd.EncoderLevel {
+	if level == 0 {
+		return zstd.SpeedDefault
+	}
+	return zstd.EncoderLevelFromZstd(level)
 }
 
 type nopCloser struct{ io.Writer }

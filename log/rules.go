@@ -33,9 +33,11 @@ type Rules struct {
 	TimestampBeforeMaxMs int64 // message.timestamp.before.max.ms
 	TimestampAfterMaxMs  int64 // message.timestamp.after.max.ms
 	// Recompress says that the topic's compression.type is not "producer", and
-	// Codec which it is.
+	// Codec which it is. Level is how hard to compress, counted as Kafka does
+	// (compression.gzip.level and so on); 0 is the codec's default.
 	Recompress bool
 	Codec      Codec
+	Level      int
 	NowMs      int64
 	// Internal admits control batches and skips the client-only checks
 	// (coordinators append with it).

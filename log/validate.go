@@ -250,7 +250,7 @@ type rebuild struct {
 
 func newRebuild(v *validation, baseTimestamp int64) (*rebuild, error) {
 	o := &rebuild{v: v, baseTimestamp: baseTimestamp, buffer: bytes.NewBuffer(make([]byte, batchRecordsAt))}
-	w, err := payloadWriter(v.target, o.buffer)
+	w, err := payloadWriter(v.target, v.r.Level, o.buffer)
 	if err != nil {
 		return nil, refuse(ErrUndecodableRecords, "%v", err)
 	}

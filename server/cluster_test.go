@@ -41,6 +41,7 @@ type cluster struct {
 	static  map[string]string
 	logger  *slog.Logger
 	disk    func(ctx context.Context, broker int32) error // of brokers that start
+	syncs   chan struct{}                                 // told of their syncs, if there is room
 	timing  server.Timing
 }
 
@@ -128,6 +129,17 @@ func (c *cluster) start(id int32) *server.Broker {
 	var disk func(context.Context, server.DiskUse, int) error
 	if c.disk != nil {
 		disk = func(ctx context.Context, _ server.DiskUse, _ int) error { return c.disk(ctx, id) }
+	}
+	if c.syncs != nil {
+		disk = func(_ context.Context, use server.DiskUse, _ int) error {
+			if use == server.DiskSync {
+				select {
+				case c.syncs <- struct{}{}:
+				default:
+				}
+			}
+			return nil
+		}
 	}
 	b, err := server.Start(server.Config{
 		ID: id, Listen: listen, Fabric: c.fabric, Controllers: []int32{1}, Holds: c.holds, Witness: c.witness,

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"encoding/binary"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -252,5 +254,34 @@ func TestInitProducerID(t *testing.T) {
 		if resp := a.ask(q).(*kmsg.InitProducerIDResponse); resp.ErrorCode != tc.code || resp.ProducerID != -1 {
 			t.Errorf("%+v: %+v", tc, resp)
 		}
+	}
+}
+
+// TestCompressionLevel stores as small as the topic's level says, or else the
+// broker's.
+func TestCompressionLevel(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, map[string]string{"compression.gzip.level": "9"})
+	var list []string
+	for i := range 2000 {
+		list = append(list, strings.Repeat("words ", i%7)+strconv.Itoa(i*i%1000))
+	}
+	size := func(topic string, topicConfigs map[string]string) int {
+		c.createTopic(topic, 1, 1, topicConfigs)
+		conn := c.dial(1)
+		if p := conn.produce(produceRequest(topic, 0, 1, batch(list...))); p.ErrorCode != 0 {
+			t.Fatalf("%s: %+v", topic, p)
+		}
+		p := conn.fetch(fetchRequest(topic, 0, 1000))
+		if got := values(t, p.RecordBatches); !slices.Equal(got, list) {
+			t.Errorf("%s: %d records", topic, len(got))
+		}
+		return len(p.RecordBatches)
+	}
+	least := size("least", map[string]string{"compression.type": "gzip", "compression.gzip.level": "1"})
+	most := size("most", map[string]string{"compression.type": "gzip", "compression.gzip.level": "9"})
+	byBroker := size("broker", map[string]string{"compression.type": "gzip"})
+	if most >= least || byBroker != most {
+		t.Errorf("%d bytes at level 1, %d at 9, %d at the broker's 9", least, most, byBroker)
 	}
 }

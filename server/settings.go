@@ -100,6 +100,15 @@ func newTopicSettings(c configs.TopicSettings) *topicSettings {
 		TimestampAfterMaxMs:  c.MessageTimestampAfterMaxMs,
 		Recompress:           recompress, Codec: codec,
 	}
+	switch codec {
+	case log.CodecGzip:
+		s.rules.Level = int(c.CompressionGzipLevel)
+	case log.CodecLz4:
+		s.rules.Level = int(c.CompressionLz4Level)
+	case log.CodecZstd:
+		s.rules.Level = int(c.CompressionZstdLevel)
+	case log.CodecNone, log.CodecSnappy: // without levels
+	}
 	return s
 }
 
