@@ -3,7 +3,12 @@ package minikafka_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/minikafka/minikafka"
 	"github.com/minikafka/minikafka/server"
@@ -112,9 +118,17 @@ type groupClient struct {
 	to *kgo.Broker
 }
 
+// byName has a client name topics by their names, and not by ids.
+func byName() kgo.Opt {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)
+	v.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9)
+	return kgo.MaxVersions(v)
+}
+
 func newGroupClient(t *testing.T, c *minikafka.Cluster, to *minikafka.Broker) *groupClient {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.Dialer(c.DialContext))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.Dialer(c.DialContext), byName())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,19 +174,9 @@ func (g *groupClient) commit(group, member string, generation int32, offset int6
 	t := kmsg.NewOffsetCommitRequestTopic()
 	t.Topic, t.Partitions = "orders", append(t.Partitions, p)
 	q.Topics = append(q.Topics, t)
-	// By name: a client that knows the topic's id would use that.
-	resp := asks[*kmsg.OffsetCommitResponse](g, kmsg.Request(&pinned{q, 9}))
+	resp := asks[*kmsg.OffsetCommitResponse](g, q)
 	return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
 }
-
-// pinned is a request of a version.
-type pinned struct {
-	kmsg.Request
-	version int16
-}
-
-// MaxVersion is kmsg.Request's.
-func (p *pinned) MaxVersion() int16 { return p.version }
 
 func (g *groupClient) heartbeat(group, member string, generation int32) error {
 	g.t.Helper()
@@ -188,7 +192,7 @@ func (g *groupClient) fetch(group string, stable bool) (int64, error) {
 	of := kmsg.NewOffsetFetchRequestGroup()
 	of.Group = group
 	q.Groups = append(q.Groups, of)
-	got := asks[*kmsg.OffsetFetchResponse](g, &pinned{q, 9}).Groups[0]
+	got := asks[*kmsg.OffsetFetchResponse](g, q).Groups[0]
 	if got.ErrorCode != 0 || len(got.Topics) == 0 {
 		return -1, kerr.ErrorForCode(got.ErrorCode)
 	}
@@ -247,4 +251,111 @@ func TestOffsetsUnderTheirMinimumISR(t *testing.T) {
 			t.Errorf("fetched %d, %v", offset, err)
 		}
 	})
+}
+
+// TestCommittedOffsetsNeverGoBack commits through crashes, pauses and isolations of
+// the coordinators: what was acknowledged is there afterwards, on whoever
+// coordinates then.
+func TestCommittedOffsetsNeverGoBack(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	if s := os.Getenv("MINIKAFKA_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("MINIKAFKA_SEED: %v", err)
+		}
+	}
+	t.Logf("MINIKAFKA_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	synctest.Test(t, func(t *testing.T) {
+		c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", 1), minikafka.Network(minikafka.PipeNetwork()))
+		cl, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.Dialer(c.DialContext), kgo.RetryTimeout(20*time.Second), byName())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		ctx, stop := context.WithCancel(t.Context())
+		var committers sync.WaitGroup
+		for i := range 4 {
+			g := &committer{t: t, cl: cl, group: fmt.Sprint("group-", i)}
+			committers.Go(func() { g.run(ctx) })
+		}
+		for range 15 {
+			victim := c.Coordinator(fmt.Sprint("group-", random.IntN(4)))
+			switch random.IntN(3) {
+			case 0:
+				victim.Crash()
+				passes(random)
+				victim.Restart()
+			case 1:
+				victim.Pause()
+				passes(random)
+				victim.Resume()
+			case 2:
+				c.Isolate(victim)
+				passes(random)
+				c.Heal()
+			}
+			c.WaitHealthy()
+		}
+		stop()
+		committers.Wait()
+	})
+}
+
+func passes(random *rand.Rand) {
+	<-time.After(time.Duration(random.IntN(8000)) * time.Millisecond)
+}
+
+// committer commits offsets that ascend.
+type committer struct {
+	t     *testing.T
+	cl    *kgo.Client
+	group string
+	acked int64
+}
+
+func (g *committer) run(ctx context.Context) {
+	for offset := int64(1); ctx.Err() == nil; offset++ {
+		<-time.After(20 * time.Millisecond) // in a bubble no time passes while anybody works
+		if g.commit(ctx, offset) {
+			g.acked = offset
+		}
+		if got, ok := g.fetch(ctx); ok && got < g.acked {
+			g.t.Errorf("%s is at %d after an acknowledged %d", g.group, got, g.acked)
+		}
+	}
+	if got, ok := g.fetch(context.WithoutCancel(ctx)); !ok || got < g.acked || g.acked == 0 {
+		g.t.Errorf("in the end %s is at %d (%t), acknowledged was %d", g.group, got, ok, g.acked)
+	}
+}
+
+func (g *committer) commit(ctx context.Context, offset int64) bool {
+	q := kmsg.NewPtrOffsetCommitRequest()
+	q.Group, q.Generation = g.group, -1
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Offset = offset
+	t := kmsg.NewOffsetCommitRequestTopic()
+	t.Topic, t.Partitions = "orders", append(t.Partitions, p)
+	q.Topics = append(q.Topics, t)
+	resp, err := g.cl.Request(ctx, q)
+	return err == nil && resp.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode == 0
+}
+
+// fetch waits for what is under way.
+func (g *committer) fetch(ctx context.Context) (int64, bool) {
+	q := kmsg.NewPtrOffsetFetchRequest()
+	q.RequireStable = true
+	of := kmsg.NewOffsetFetchRequestGroup()
+	of.Group = g.group
+	q.Groups = append(q.Groups, of)
+	resp, err := g.cl.Request(ctx, q)
+	if err != nil {
+		return -1, false
+	}
+	got := resp.(*kmsg.OffsetFetchResponse).Groups[0]
+	if got.ErrorCode != 0 || len(got.Topics) == 0 {
+		return -1, got.ErrorCode == 0
+	}
+	return got.Topics[0].Partitions[0].Offset, true
 }
