@@ -114,6 +114,16 @@ func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafk
 	}
 	c.WaitISR("orders", 0)
 	c.WaitHealthy()
+	c.Wait("followers to know what is committed", func() bool {
+		for _, p := range c.Status().Partitions {
+			for _, replica := range p.Logs {
+				if replica.HighWatermark != p.HighWatermark {
+					return false
+				}
+			}
+		}
+		return true
+	})
 	l.check(t, c, partitions)
 	cl.Close()
 	if err := c.Close(); err != nil {

@@ -119,7 +119,8 @@ func (r *Replica) matched(epoch int32, broker int32, index uint64, sent sending,
 	}
 	r.followerStartLocked(f, a.LogStart)
 	done := r.settleLocked()
-	if first {
+	// A watermark may have overtaken these records, and was cut to the log's end.
+	if first || f.toldHighWatermark < min(r.log.HighWatermark(), end) {
 		r.manager.marks.dirty(broker, r)
 	}
 	r.mu.Unlock()

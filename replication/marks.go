@@ -87,7 +87,7 @@ func (ms *marks) send(broker int32, q *markQueue) {
 			return
 		case ok:
 			for i, r := range of {
-				r.told(broker, m.Marks[i], a.LogStarts[i])
+				r.told(broker, m.Marks[i], a.LogStarts[i], a.HighWatermarks[i])
 			}
 		}
 	}
@@ -106,14 +106,18 @@ func (r *Replica) markFor(broker int32) (mark, bool) {
 }
 
 // told notes what the follower knows now.
-func (r *Replica) told(broker int32, m mark, followerStart int64) {
+func (r *Replica) told(broker int32, m mark, followerStart, followerHighWatermark int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.followers[broker]
 	if !r.leading || r.epoch != m.Epoch || f == nil || followerStart < 0 {
 		return
 	}
-	f.toldHighWatermark, f.toldLogStart = m.HighWatermark, m.LogStart
+	f.toldHighWatermark, f.toldLogStart = min(m.HighWatermark, followerHighWatermark), m.LogStart
+	if f.toldHighWatermark < min(m.HighWatermark, f.end) {
+		// It has copied the records since.
+		r.manager.marks.dirty(broker, r)
+	}
 	r.followerStartLocked(f, followerStart)
 }
 
@@ -127,11 +131,11 @@ func (r *Replica) appendMsg(epoch int32, req *appendRequest) *appendMsg {
 
 // handleMarks takes over watermarks on the follower's side.
 func (m *Manager) handleMarks(msg *marksMsg) *marksReply {
-	reply := &marksReply{LogStarts: make([]int64, len(msg.Marks))}
+	reply := &marksReply{LogStarts: make([]int64, len(msg.Marks)), HighWatermarks: make([]int64, len(msg.Marks))}
 	for i, one := range msg.Marks {
 		reply.LogStarts[i] = -1
 		if r := m.Replica(one.ID); r != nil && r.mark(one.Epoch, one.HighWatermark, one.LogStart) {
-			reply.LogStarts[i] = r.log.LogStartOffset()
+			reply.LogStarts[i], reply.HighWatermarks[i] = r.log.LogStartOffset(), r.log.HighWatermark()
 		}
 	}
 	return reply

@@ -69,7 +69,9 @@ type mark struct {
 }
 
 // marksReply carries the follower's log starts, in the order of the marks; -1
-// where the mark did not fit its role.
+// where the mark did not fit its role; and its high watermarks, which are lower
+// than those it was told where it has yet to copy the records.
 type marksReply struct {
-	LogStarts []int64
+	LogStarts      []int64
+	HighWatermarks []int64
 }

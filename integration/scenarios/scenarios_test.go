@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rcrowley/go-metrics"
 
@@ -22,7 +23,11 @@ func run(t *testing.T, client scenario.Client) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			if s.Virtual {
-				synctest.Test(t, func(t *testing.T) { s.Run(&scenario.Env{TB: t, Client: client, Virtual: true}) })
+				synctest.Test(t, func(t *testing.T) {
+					// The last cleanup: goroutines of sarama's end a moment after Close.
+					t.Cleanup(func() { <-time.After(time.Minute) })
+					s.Run(&scenario.Env{TB: t, Client: client, Virtual: true})
+				})
 				return
 			}
 			s.Run(&scenario.Env{TB: t, Client: client})

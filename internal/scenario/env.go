@@ -83,10 +83,19 @@ func (e *Env) once(acks int16) Producer {
 	return e.producer(ProducerConfig{Acks: acks})
 }
 
+// patience is how long a scenario waits; in virtual time, where that costs
+// nothing, longer than any of Kafka's timeouts.
+func (e *Env) patience() time.Duration {
+	if e.Virtual {
+		return 10 * time.Minute
+	}
+	return patience
+}
+
 // result waits for what became of a record.
 func (e *Env) result(what string, done <-chan error) error {
 	e.Helper()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(e.patience())
 	defer timeout.Stop()
 	select {
 	case err := <-done:
@@ -329,7 +338,7 @@ func (w *witness) watch(ctx context.Context, consumer Consumer) {
 // that it saw these alone, each once and in order.
 func (w *witness) wait(want ...string) {
 	w.env.Helper()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(w.env.patience())
 	defer timeout.Stop()
 	for {
 		w.mu.Lock()
