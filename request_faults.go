@@ -33,8 +33,8 @@ type Fault struct {
 	// Resource is what else a request may name: a resource of configs or ACLs, a
 	// feature, a user, a member that leaves its group, a log directory.
 	Resource string `json:"resource,omitempty"`
-	// Match is asked last. It runs while the request waits: it must not change the
-	// request.
+	// Match is asked last, while the request waits: it must not change the request.
+	// Requests of different connections ask it at the same time.
 	Match func(kmsg.Request) bool `json:"-"`
 
 	// Skip lets so many requests go that match; Count is to how many the fault then
@@ -65,6 +65,8 @@ type Fault struct {
 	DelayAnswer  time.Duration `json:"delay_answer_ns,omitempty"`
 	// Handle answers in the broker's place, and may have the broker work. A nil
 	// answer is none: the client waits in vain. An error closes the connection.
+	// Requests of different connections call it at the same time; one that waits must
+	// heed the request's Context.
 	Handle func(*FaultedRequest) (kmsg.Response, error) `json:"-"`
 }
 

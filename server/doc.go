@@ -16,6 +16,9 @@
 // context's Done has the socket watched by a second goroutine until the answer
 // is sent: so requests that never wait pay nothing for it.
 //
+// Faults of requests (package faults) stand between the connection and the
+// handler; handlers know nothing of them.
+//
 // # Roles and metadata
 //
 // New metadata first changes the roles of this broker's replicas and is shown to
