@@ -55,6 +55,7 @@ func FastTimings() Timings {
 			"group.consumer.heartbeat.interval.ms":                        "200",
 			"group.consumer.min.heartbeat.interval.ms":                    "200",
 			"group.initial.rebalance.delay.ms":                            "0",
+			"add.partitions.to.txn.retry.backoff.ms":                      "1",
 			"transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
 		},
 		FenceOnDisconnect: true,

@@ -39,6 +39,21 @@ type ProducerBatch struct {
 	Control          bool
 	Commit           bool
 	CoordinatorEpoch int32
+	// MustVerify is set for a batch that may open a transaction here only if its
+	// coordinator has vouched for it; Verification is that, or nil.
+	MustVerify   bool
+	Verification *Verification
+}
+
+// Verification is what a partition knows of a producer from asking the coordinator
+// of its transaction (VerificationStateEntry).
+type Verification struct {
+	ProducerEpoch int16
+	// LowestSequence is the lowest sequence that was asked for.
+	LowestSequence int32
+	// Bumping is set for a producer that has an epoch for each transaction
+	// (KIP-890), and so begins each with sequence 0.
+	Bumping bool
 }
 
 // lastSequence wraps at the largest int32 (DefaultRecordBatch.incrementSequence).
@@ -160,7 +175,8 @@ func (s *Producers) Check(b ProducerBatch) (dup *ProducerBatch, err error) {
 	}
 	p, known := s.byID[b.ProducerID]
 	if !known {
-		return nil, nil
+		p.epoch = -1
+		return nil, b.checkVerified(&p)
 	}
 	if b.Control {
 		return nil, p.checkMarker(&b)
@@ -168,8 +184,14 @@ func (s *Producers) Check(b ProducerBatch) (dup *ProducerBatch, err error) {
 	if dup := p.duplicate(&b); dup != nil {
 		return dup, nil
 	}
+	if b.MustVerify && b.Verification == nil && !p.inTransaction(b.ProducerEpoch) {
+		return nil, b.unverified()
+	}
 	if b.ProducerEpoch < p.epoch {
 		return nil, fmt.Errorf("%w: producer %d, epoch %d, stored %d", ErrInvalidProducerEpoch, b.ProducerID, b.ProducerEpoch, p.epoch)
+	}
+	if err := b.checkVerified(&p); err != nil {
+		return nil, err
 	}
 	if err := p.checkSequence(&b); err != nil {
 		return nil, err
@@ -194,6 +216,36 @@ func (p *producer) duplicate(b *ProducerBatch) *ProducerBatch {
 		}
 	}
 	return nil
+}
+
+// inTransaction tells whether the producer has records of an open transaction here.
+func (p *producer) inTransaction(epoch int16) bool { return p.inTxn && p.epoch == epoch }
+
+func (b *ProducerBatch) unverified() error {
+	return fmt.Errorf("%w: producer %d, epoch %d: its transaction does not have this partition", ErrInvalidTxnState, b.ProducerID, b.ProducerEpoch)
+}
+
+// checkVerified checks what has to do with the coordinator's word.
+func (b *ProducerBatch) checkVerified(p *producer) error {
+	if !b.MustVerify || p.inTransaction(b.ProducerEpoch) {
+		return nil
+	}
+	v := b.Verification
+	switch {
+	case v == nil:
+		return b.unverified()
+	case v.ProducerEpoch == b.ProducerEpoch && b.BaseSequence > v.LowestSequence:
+		return fmt.Errorf("%w: producer %d, sequence %d where %d was seen before", ErrOutOfOrderSequence, b.ProducerID, b.BaseSequence, v.LowestSequence)
+	case v.Bumping && p.epoch < 0 && b.BaseSequence != 0:
+		return fmt.Errorf("%w: producer %d begins with sequence %d", ErrOutOfOrderSequence, b.ProducerID, b.BaseSequence)
+	}
+	return nil
+}
+
+// InTransaction tells whether the producer has an open transaction in its epoch.
+func (s *Producers) InTransaction(id int64, epoch int16) bool {
+	p, known := s.byID[id]
+	return known && p.inTransaction(epoch)
 }
 
 func (p *producer) checkSequence(b *ProducerBatch) error {
@@ -221,6 +273,21 @@ func (p *producer) checkMarker(b *ProducerBatch) error {
 		return fmt.Errorf("%w: epoch %d, stored %d", ErrCoordinatorFenced, b.CoordinatorEpoch, p.coordinatorEpoch)
 	}
 	return nil
+}
+
+// MarkerWritten tells whether the marker that gives a producer the epoch is there
+// already, for producers with an epoch for each transaction (KIP-890). When they have
+// gone on in the epoch since, the marker comes too late, and would end their next
+// transaction: ErrInvalidProducerEpoch (KIP-1228).
+func (s *Producers) MarkerWritten(id int64, epoch int16) (bool, error) {
+	p, known := s.byID[id]
+	switch {
+	case !known || p.epoch != epoch:
+		return false, nil
+	case p.inTxn || p.sent > 0:
+		return false, fmt.Errorf("%w: marker of producer %d, epoch %d, which is in use", ErrInvalidProducerEpoch, id, epoch)
+	}
+	return true, nil
 }
 
 // Add makes b part of the state, unchecked, as replication does. b.Base may be

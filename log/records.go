@@ -233,6 +233,19 @@ func (b *Batch) Producer() (*ProducerBatch, error) {
 	return markerOf(b, pb)
 }
 
+// MarkerRecord is the record of an end of transaction, to be built into a control
+// batch (EndTransactionMarker). It has no timestamp yet.
+func MarkerRecord(coordinatorEpoch int32, commit bool) (r Record) {
+	be := binary.BigEndian
+	kind := uint16(0)
+	if commit {
+		kind = 1
+	}
+	r.Key = be.AppendUint16(be.AppendUint16(nil, 0), kind)
+	r.Value = be.AppendUint32(be.AppendUint16(nil, 0), uint32(coordinatorEpoch))
+	return r
+}
+
 // markerOf reads the end marker of a transaction (EndTransactionMarker).
 func markerOf(b *Batch, pb *ProducerBatch) (*ProducerBatch, error) {
 	records, err := Records(*b, math.MaxInt16)

@@ -102,6 +102,20 @@ func (p *Partition) CheckProducer(b ProducerBatch) (dup *ProducerBatch, err erro
 	return p.producers.Check(b)
 }
 
+// InTransaction is [Producers.InTransaction] of the stored state.
+func (p *Partition) InTransaction(producerID int64, epoch int16) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.producers.InTransaction(producerID, epoch)
+}
+
+// MarkerWritten is [Producers.MarkerWritten] of the stored state.
+func (p *Partition) MarkerWritten(producerID int64, epoch int16) (bool, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.producers.MarkerWritten(producerID, epoch)
+}
+
 // CloneProducer copies the stored state of the one producer, for checks of
 // pending batches on top of it.
 func (p *Partition) CloneProducer(id int64) *Producers {

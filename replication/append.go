@@ -136,15 +136,23 @@ func (r *Replica) checkAppendLocked(acks int16) error {
 // and log's errors of the sequence check. A duplicate gives a Pending with the
 // earlier offsets.
 func (r *Replica) Append(b log.Batch, acks int16) (*Pending, error) {
-	p := newPending(acks, producerBatch(b))
+	batch, err := producerBatch(b)
+	if err != nil {
+		return nil, err
+	}
+	return r.append(b, newPending(acks, batch))
+}
+
+func (r *Replica) append(b log.Batch, p *Pending) (*Pending, error) {
 	r.order.Lock()
 	defer r.order.Unlock()
 	r.mu.Lock()
-	if err := r.checkAppendLocked(acks); err != nil {
+	if err := r.checkAppendLocked(p.acks); err != nil {
 		r.mu.Unlock()
 		return nil, err
 	}
 	if p.batch.ProducerID >= 0 {
+		r.admitLocked(p)
 		dup, err := r.checkSequenceLocked(p)
 		if dup != nil || err != nil {
 			done := r.settleLocked()
@@ -160,12 +168,14 @@ func (r *Replica) Append(b log.Batch, acks int16) (*Pending, error) {
 	return p, nil
 }
 
-func producerBatch(b log.Batch) log.ProducerBatch {
-	return log.ProducerBatch{
-		ProducerID: b.ProducerID, ProducerEpoch: b.ProducerEpoch, BaseSequence: b.BaseSequence,
-		Records: b.LastOffset + 1, MaxTimestamp: b.MaxTimestamp, Base: -1,
-		Transactional: b.Transactional(), Control: b.Control(),
+// producerBatch is what the producer state has to know of a batch to come.
+func producerBatch(b log.Batch) (log.ProducerBatch, error) {
+	p, err := b.Producer()
+	if p == nil {
+		p = &log.ProducerBatch{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1, MaxTimestamp: b.MaxTimestamp, Records: b.LastOffset + 1}
 	}
+	p.Base = -1
+	return *p, err
 }
 
 // checkSequenceLocked checks p against what is stored and what is queued, and
@@ -206,6 +216,9 @@ func (r *Replica) checkSequenceLocked(p *Pending) (*Pending, error) {
 	}
 	q.state.Add(p.batch)
 	q.batches = append(q.batches, p)
+	if p.batch.Transactional || p.batch.Control {
+		delete(r.verifications, p.batch.ProducerID)
+	}
 	return nil, nil
 }
 

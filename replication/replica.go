@@ -57,10 +57,12 @@ type Replica struct {
 	queued    []*Pending // applied, not yet stored: StoreLogs takes the first
 	waiting   []*Pending // stored with acks -1, above the high watermark, by offset
 	producers map[int64]*producerQueue
-	deletions []*deletion
-	watchers  map[chan<- struct{}]bool // true: it watches the log end, too
-	changed   chan struct{}            // closed and replaced at each change of role
-	stopped   chan struct{}
+	// verifications are those that the producers' next batches may use.
+	verifications map[int64]*log.Verification
+	deletions     []*deletion
+	watchers      map[chan<- struct{}]bool // true: it watches the log end, too
+	changed       chan struct{}            // closed and replaced at each change of role
+	stopped       chan struct{}
 }
 
 func newReplica(m *Manager, a Assignment) (*Replica, error) {
@@ -73,10 +75,10 @@ func newReplica(m *Manager, a Assignment) (*Replica, error) {
 		transition: newSemaphore(), writing: newSemaphore(),
 		leader: -1, epoch: -1, partitionEpoch: -1, tracked: -1, marked: -1,
 		followers: map[int32]*followerState{},
-		producers: map[int64]*producerQueue{},
-		watchers:  map[chan<- struct{}]bool{},
-		changed:   make(chan struct{}),
-		stopped:   make(chan struct{}),
+		producers: map[int64]*producerQueue{}, verifications: map[int64]*log.Verification{},
+		watchers: map[chan<- struct{}]bool{},
+		changed:  make(chan struct{}),
+		stopped:  make(chan struct{}),
 	}, nil
 }
 
@@ -210,6 +212,7 @@ func (r *Replica) deposeLocked(err error) []settled {
 	}
 	r.deletions = nil
 	clear(r.followers)
+	clear(r.verifications)
 	r.tracked = -1
 	r.notifyLocked()
 	return out

@@ -17,6 +17,7 @@ import (
 	"github.com/minikafka/minikafka/server/configs"
 	"github.com/minikafka/minikafka/server/coordinator"
 	"github.com/minikafka/minikafka/server/groups"
+	"github.com/minikafka/minikafka/server/transactions"
 	"github.com/minikafka/minikafka/server/wire"
 )
 
@@ -58,17 +59,18 @@ type broker struct {
 	// diskFailed says that the broker is about to be halted.
 	diskFailed atomic.Bool
 
-	loggers  loggers
-	pauses   pauses
-	images   images
-	settings settingsCache
-	creating autoCreation
-	conns    connections
-	sessions *fetchSessions
-	ids      producerIDs
-	groups   *coordinator.Runtime[*groups.Shard]
-	budget   *wire.Budget
-	buffers  sync.Pool // of *[]byte, for responses
+	loggers      loggers
+	pauses       pauses
+	images       images
+	settings     settingsCache
+	creating     autoCreation
+	conns        connections
+	sessions     *fetchSessions
+	ids          producerIDs
+	groups       *coordinator.Runtime[*groups.Shard]
+	transactions *coordinator.Runtime[*transactions.Shard]
+	budget       *wire.Budget
+	buffers      sync.Pool // of *[]byte, for responses
 }
 
 // spawn starts a goroutine of the broker's; end returns when all have ended.
@@ -112,6 +114,7 @@ func newBroker(c Config) *broker {
 	b.sessions = newFetchSessions(int(b.static.MaxIncrementalFetchSessionCacheSlots))
 	b.conns.allow(b.static)
 	b.groups = b.newGroups()
+	b.transactions = b.newTransactions()
 	return b
 }
 
@@ -269,6 +272,9 @@ func (b *broker) handle(ctx context.Context, from fabric.Node, msg any) (any, er
 	case <-b.wired:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	if q, ok := msg.(*peerRequest); ok {
+		return b.servePeer(ctx, q.body)
 	}
 	answer, handled, err := b.replicas.Handle(ctx, from, msg)
 	if !handled {

@@ -245,13 +245,7 @@ func (c *conn) answer(frame []byte) error {
 // run calls the handler, with the faults there are; cut tells that one cuts the
 // answer off. A panic ends the connection, not the process.
 func (c *conn) run(a *api, r *request) (resp kmsg.Response, cut bool, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.b.logger.Error("a request failed", "api", a.key.Name(), "version", r.version,
-				"panic", p, slog.String("stack", string(debug.Stack())))
-			resp, cut, err = nil, false, fmt.Errorf("server: panic in %s: %v", a.key.Name(), p)
-		}
-	}()
+	defer c.b.recovered(r, &err)
 	if c.b.config.Faults.Any() {
 		resp, cut, err = c.fault(a, r)
 	} else {
@@ -262,6 +256,14 @@ func (c *conn) run(a *api, r *request) (resp kmsg.Response, cut bool, err error)
 		return nil, false, replication.ErrStopped
 	}
 	return resp, cut, err
+}
+
+// recovered, deferred, makes a handler's panic its error.
+func (b *broker) recovered(r *request, err *error) {
+	if p := recover(); p != nil {
+		b.logger.Error("a request failed", "api", r.key.Name(), "version", r.version, "panic", p, slog.String("stack", string(debug.Stack())))
+		*err = fmt.Errorf("server: panic in %s: %v", r.key.Name(), p)
+	}
 }
 
 // send writes one answer, with one write, or half of it and an error.

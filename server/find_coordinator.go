@@ -17,7 +17,7 @@ import (
 // transactions (1), and the states of shares (2, from v6 on). v4 takes several
 // keys, and answers each by itself.
 //
-// It creates __consumer_offsets where it is missing. Kafka answers
+// It creates the internal topic where it is missing. Kafka answers
 // COORDINATOR_NOT_AVAILABLE at once then, and clients back off; here the answer
 // waits shortly for the topic. It does not wait for the coordinator to have loaded.
 
@@ -69,11 +69,11 @@ func coordinatorMessage(err error) *string {
 
 // findCoordinator is KafkaApis.getCoordinator.
 func (b *broker) findCoordinator(ctx context.Context, q *kmsg.FindCoordinatorRequest, key string) (election.Broker, error) {
-	nobody := election.Broker{ID: -1, Port: -1}
+	nobody, topic := election.Broker{ID: -1, Port: -1}, consumerOffsets
 	switch q.CoordinatorType {
 	case groupKey:
 	case transactionKey:
-		return nobody, kerr.CoordinatorNotAvailable
+		topic = transactionState
 	case shareKey:
 		if q.Version >= 6 && isSharePartition(key) {
 			return nobody, kerr.CoordinatorNotAvailable
@@ -82,8 +82,8 @@ func (b *broker) findCoordinator(ctx context.Context, q *kmsg.FindCoordinatorReq
 	default:
 		return nobody, kerr.InvalidRequest
 	}
-	m := b.awaitTopic(ctx, consumerOffsets)
-	t := m.Topics[consumerOffsets]
+	m := b.awaitTopic(ctx, topic)
+	t := m.Topics[topic]
 	if t == nil {
 		return nobody, kerr.CoordinatorNotAvailable
 	}

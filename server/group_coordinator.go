@@ -9,6 +9,7 @@ import (
 
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/log"
+	"github.com/minikafka/minikafka/replication"
 	"github.com/minikafka/minikafka/server/configs"
 	"github.com/minikafka/minikafka/server/coordinator"
 	"github.com/minikafka/minikafka/server/groups"
@@ -70,14 +71,28 @@ func CoordinatorPartition(key string, partitions int32) int32 {
 // and unloads those it led before (BrokerMetadataPublisher.updateCoordinator). The
 // roles are in force.
 func (b *broker) coordinate(old, m *election.Image) {
+	b.coordinateTopic(old, m, consumerOffsets, b.groups, coordinator.NewLog)
+	b.coordinateTopic(old, m, transactionState, b.transactions, coordinator.NewReplicatedLog)
+}
+
+// shards is a [coordinator.Runtime].
+type shards interface {
+	Lead(number, epoch int32, l coordinator.Log)
+	Resign(number, epoch int32)
+	Update(m *election.Image)
+}
+
+func (b *broker) coordinateTopic(
+	old, m *election.Image, name string, rt shards, open func(*replication.Replica, func() int) coordinator.Log,
+) {
 	var was *election.Topic
 	if old != nil {
-		was = old.Topics[consumerOffsets]
+		was = old.Topics[name]
 	}
-	now := m.Topics[consumerOffsets]
+	now := m.Topics[name]
 	if was != nil && (now == nil || now.ID != was.ID) {
 		for n := range was.Partitions {
-			b.groups.Resign(int32(n), math.MaxInt32)
+			rt.Resign(int32(n), math.MaxInt32)
 		}
 		was = nil
 	}
@@ -87,16 +102,16 @@ func (b *broker) coordinate(old, m *election.Image) {
 				continue
 			}
 			if p.Leader != b.config.ID {
-				b.groups.Resign(int32(n), p.LeaderEpoch)
+				rt.Resign(int32(n), p.LeaderEpoch)
 				continue
 			}
 			id := log.PartitionID{Topic: now.ID, Partition: int32(n)}
 			if r := b.replicas.Replica(id); r != nil {
-				b.groups.Lead(int32(n), p.LeaderEpoch, coordinator.NewLog(r, func() int { return b.maxMessageBytes(id.Topic) }))
+				rt.Lead(int32(n), p.LeaderEpoch, open(r, func() int { return b.maxMessageBytes(id.Topic) }))
 			}
 		}
 	}
-	b.groups.Update(m)
+	rt.Update(m)
 }
 
 // maxMessageBytes is max.message.bytes of a topic.

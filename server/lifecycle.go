@@ -100,7 +100,8 @@ func (b *broker) endOnce(kind endKind) error {
 	b.pauses.mu.Lock()
 	b.cancel() // opens the gates
 	b.pauses.mu.Unlock()
-	b.spawn(b.groups.Stop) // running waits for it
+	b.spawn(b.groups.Stop) // running waits for them
+	b.spawn(b.transactions.Stop)
 	// Leave lets go of what waits in calls, of ours and to us.
 	left := make(chan struct{})
 	b.spawn(func() {

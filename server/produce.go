@@ -42,7 +42,11 @@ type producePart struct {
 
 	batch   log.Batch
 	framing error // what is wrong with the records as such
-	pending *replication.Pending
+	// verified is set when the transaction's coordinator has been asked, or need not
+	// be; verification is what it vouched for.
+	verified     bool
+	verification *log.Verification
+	pending      *replication.Pending
 	// superseded is set when the request names the partition again: the last
 	// counts.
 	superseded bool
@@ -135,7 +139,7 @@ func (p *producing) check() error {
 		return err
 	}
 	if transactional {
-		p.live(func(part *producePart) { p.verifyTransaction(part) })
+		p.verifyTransactions()
 	}
 	if p.q.Acks < acksAll || p.q.Acks > 1 {
 		p.live(func(part *producePart) { part.err = kerr.InvalidRequiredAcks })
@@ -180,17 +184,6 @@ func (p *producing) checkOneProducer() (err error) {
 		}
 	})
 	return err
-}
-
-// verifyTransaction refuses transactional batches: there is no transaction
-// coordinator yet, and that is what Kafka answers while it cannot reach one.
-func (p *producing) verifyTransaction(part *producePart) {
-	if !part.batch.Transactional() {
-		return
-	}
-	message := "Unable to verify the partition has been added to the transaction. Underlying error: COORDINATOR_NOT_AVAILABLE"
-	part.err, part.message = replication.ErrNotEnoughReplicas, &message
-	part.appended.LogStartOffset = p.logStart(part)
 }
 
 func (p *producing) logStart(part *producePart) int64 {
@@ -256,7 +249,11 @@ func (p *producing) appendTo(part *producePart, nowMs int64) error {
 		return err
 	}
 	part.batch = batch
-	part.pending, err = r.Append(batch, p.q.Acks)
+	if part.verified {
+		part.pending, err = r.AppendVerified(batch, p.q.Acks, part.verification)
+	} else {
+		part.pending, err = r.Append(batch, p.q.Acks)
+	}
 	return err
 }
 

@@ -242,14 +242,15 @@ func TestInitProducerID(t *testing.T) {
 		}
 		seen[resp.ProducerID] = true
 	}
-	empty, some := "", "tx"
+	empty, some := "", "tx" // tx is for its coordinator, which there is not yet
 	for _, tc := range []struct {
 		txn   *string
 		id    int64
 		epoch int16
 		code  int16
-	}{{&empty, -1, -1, 42}, {nil, 5, -1, 42}, {nil, -1, 5, 42}, {&some, -1, -1, 15}} {
+	}{{&empty, -1, -1, 42}, {nil, 5, -1, 42}, {nil, -1, 5, 42}, {&some, -1, -1, 16}} {
 		q := kmsg.NewPtrInitProducerIDRequest()
+		q.TransactionTimeoutMillis = 60_000
 		q.Version, q.TransactionalID, q.ProducerID, q.ProducerEpoch = 4, tc.txn, tc.id, tc.epoch
 		if resp := a.ask(q).(*kmsg.InitProducerIDResponse); resp.ErrorCode != tc.code || resp.ProducerID != -1 {
 			t.Errorf("%+v: %+v", tc, resp)

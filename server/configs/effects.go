@@ -136,6 +136,9 @@ func groupsEffects() map[string]string {
 
 func transactionEffects() map[string]string {
 	return map[string]string{
+		"add.partitions.to.txn.retry.backoff.ms":                      "How soon a partition is added again to a transaction whose producer has one that is being completed.",
+		"add.partitions.to.txn.retry.backoff.max.ms":                  "For how long that is tried.",
+		"transaction.state.log.load.buffer.size":                      "How many bytes are read at a time when a coordinator loads.",
 		"share.coordinator.state.topic.min.isr":                       "min.insync.replicas of __share_group_state.",
 		"share.coordinator.state.topic.num.partitions":                "The partitions of __share_group_state.",
 		"share.coordinator.state.topic.replication.factor":            "The replication factor of __share_group_state.",
@@ -148,7 +151,6 @@ func transactionEffects() map[string]string {
 		"transaction.state.log.num.partitions":                        "The partitions of __transaction_state.",
 		"transaction.state.log.segment.bytes":                         "segment.bytes of __transaction_state.",
 		"transaction.state.log.replication.factor":                    "The replication factor of __transaction_state.",
-		"transaction.two.phase.commit.enable":                         "Whether producers may take part in two-phase commits.",
 		"transactional.id.expiration.ms":                              "A transactional id is forgotten after so long without use.",
 	}
 }

@@ -125,7 +125,6 @@ type BrokerSettings struct {
 	TransactionAbortTimedOutTransactionCleanupIntervalMs int32 `config:"transaction.abort.timed.out.transaction.cleanup.interval.ms"`
 	TransactionRemoveExpiredTransactionCleanupIntervalMs int32 `config:"transaction.remove.expired.transaction.cleanup.interval.ms"`
 	TransactionPartitionVerificationEnable               bool  `config:"transaction.partition.verification.enable"`
-	TransactionTwoPhaseCommitEnable                      bool  `config:"transaction.two.phase.commit.enable"`
 	TransactionalIDExpirationMs                          int32 `config:"transactional.id.expiration.ms"`
 }
 

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -129,16 +128,4 @@ func (p *partition[S]) replayControl(b *log.Batch) error {
 		return err
 	}
 	return p.shard.ReplayMarker(marker.ProducerID, marker.ProducerEpoch, marker.Commit)
-}
-
-// markerRecord is the record of an end of transaction (EndTransactionMarker).
-func markerRecord(coordinatorEpoch int32, commit bool) (r log.Record) {
-	be := binary.BigEndian
-	kind := uint16(0)
-	if commit {
-		kind = 1
-	}
-	r.Key = be.AppendUint16(be.AppendUint16(nil, 0), kind)
-	r.Value = be.AppendUint32(be.AppendUint16(nil, 0), uint32(coordinatorEpoch))
-	return r
 }

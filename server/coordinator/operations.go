@@ -43,7 +43,7 @@ func ending[S Shard](of producer, coordinatorEpoch int32, commit bool) func(*par
 		b := p.begin(of)
 		b.control = true
 		b.waiters = append(b.waiters, w)
-		b.add(markerRecord(coordinatorEpoch, commit), time.Now())
+		b.add(log.MarkerRecord(coordinatorEpoch, commit), time.Now())
 		p.writes.next++
 		err := p.replaying(func() error { return p.shard.ReplayMarker(of.id, of.epoch, commit) })
 		if err != nil {

@@ -35,6 +35,21 @@ type Appending interface {
 // NewLog makes a [Log] of a replica. maxBytes tells max.message.bytes.
 func NewLog(r *replication.Replica, maxBytes func() int) Log { return replicaLog{r, maxBytes} }
 
+// NewReplicatedLog is [NewLog], but appends are refused with ErrNotEnoughReplicas while
+// the ISR is below its minimum, as those with acks=all are.
+func NewReplicatedLog(r *replication.Replica, maxBytes func() int) Log {
+	return replicatedLog{replicaLog{r, maxBytes}}
+}
+
+type replicatedLog struct{ replicaLog }
+
+func (l replicatedLog) Append(b log.Batch) (Appending, error) {
+	if err := l.replica.CheckAppend(-1); err != nil {
+		return nil, err
+	}
+	return l.replicaLog.Append(b)
+}
+
 type replicaLog struct {
 	replica  *replication.Replica
 	maxBytes func() int

@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"errors"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -20,6 +22,34 @@ func (s *Shard) CommitOffsets(c Client, q *kmsg.OffsetCommitRequest) (*kmsg.Offs
 	if err != nil {
 		return nil, coordinator.Outcome{}, err
 	}
+	return s.commitChecked(q, check)
+}
+
+// CommitOffsetsOfTransaction is TxnOffsetCommit, as the OffsetCommit it would be
+// without a transaction (OffsetMetadataManager.commitTransactionalOffset). The records
+// are to be written in the producer's transaction.
+func (s *Shard) CommitOffsetsOfTransaction(c Client, q *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, coordinator.Outcome, error) {
+	g, err := s.group(q.Group, timeline.Latest)
+	switch {
+	case err == nil:
+	case q.Generation >= 0:
+		return nil, coordinator.Outcome{}, kerr.IllegalGeneration
+	default:
+		g = s.newClassic(q.Group)
+	}
+	check, err := g.checkCommit(commit{
+		memberID: q.MemberID, instanceID: q.InstanceID, generation: q.Generation, transactional: true, version: c.Version,
+	})
+	if errors.Is(err, kerr.StaleMemberEpoch) {
+		err = kerr.IllegalGeneration
+	}
+	if err != nil {
+		return nil, coordinator.Outcome{}, err
+	}
+	return s.commitChecked(q, check)
+}
+
+func (s *Shard) commitChecked(q *kmsg.OffsetCommitRequest, check partitionCheck) (*kmsg.OffsetCommitResponse, coordinator.Outcome, error) {
 	now := s.ctx.Now().UnixMilli()
 	expires := int64(-1)
 	if q.RetentionTimeMillis != -1 {
