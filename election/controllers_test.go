@@ -344,7 +344,7 @@ func TestFileErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = errors.Join(db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("2"))
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("3"))
 	}), db.Close())
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	fileFormat = "1"
+	fileFormat = "2" // 1 had no checksums
 	// lockTimeout is how long opening waits for another process to close the
 	// file; bbolt looks twice a tenth of a second.
 	lockTimeout = time.Millisecond
@@ -50,8 +50,18 @@ type store struct {
 	first, last uint64
 }
 
-// openStore opens or creates the file. fresh tells that it was created.
+// openStore opens or creates the file. fresh tells that it was created. All of it
+// is checked, so that what is damaged is found here (log.ErrCorruptFile) and not
+// by raft, which panics.
 func openStore(path string) (s *store, fresh bool, err error) {
+	if err := log.CheckFile(path); err != nil {
+		return nil, false, fmt.Errorf("election: open %s: %w", path, err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s, err = nil, fmt.Errorf("election: open %s: %w: %v", path, log.ErrCorruptFile, p)
+		}
+	}()
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout: lockTimeout, NoSync: true, NoGrowSync: true, NoFreelistSync: true,
 		FreelistType: bolt.FreelistMapType,
@@ -67,14 +77,13 @@ func openStore(path string) (s *store, fresh bool, err error) {
 		_ = db.Close()
 		return nil, false, err
 	}
-	err = db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketLog()).Cursor()
-		s.first, s.last = index(c.First()), index(c.Last())
-		return nil
+	err = db.View(func(tx *bolt.Tx) (err error) {
+		s.first, s.last, err = checkContents(tx)
+		return err
 	})
 	if err != nil {
 		_ = db.Close()
-		return nil, false, err
+		return nil, false, fmt.Errorf("election: open %s: %w", path, err)
 	}
 	return s, fresh, nil
 }
@@ -171,8 +180,9 @@ const storedVersion = 1
 // GetLog reads an entry.
 func (s *store) GetLog(i uint64, l *raft.Log) error {
 	err := s.view(func(tx *bolt.Tx) error {
-		v := tx.Bucket(bucketLog()).Get(indexKey(i))
-		if len(v) < 10 || v[0] != storedVersion {
+		key := indexKey(i)
+		v, err := unseal(key, tx.Bucket(bucketLog()).Get(key))
+		if err != nil || len(v) < 10 || v[0] != storedVersion {
 			return raft.ErrLogNotFound
 		}
 		*l = raft.Log{
@@ -195,10 +205,11 @@ func (s *store) StoreLogs(entries []*raft.Log) error {
 		b := tx.Bucket(bucketLog())
 		b.FillPercent = 1 // The log grows at its end.
 		for _, l := range entries {
-			v := make([]byte, 0, 10+len(l.Data))
+			key := indexKey(l.Index)
+			v := make([]byte, 0, 10+len(l.Data)+sealBytes)
 			v = append(v, storedVersion, byte(l.Type))
 			v = binary.BigEndian.AppendUint64(v, l.Term)
-			if err := b.Put(indexKey(l.Index), append(v, l.Data...)); err != nil {
+			if err := b.Put(key, seal(key, append(v, l.Data...))); err != nil {
 				return err
 			}
 		}
@@ -233,7 +244,7 @@ func (s *store) DeleteRange(first, last uint64) error {
 
 // Set stores a value of raft's.
 func (s *store) Set(key, value []byte) error {
-	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketStable()).Put(key, value) }, func() {})
+	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketStable()).Put(key, seal(key, bytes.Clone(value))) }, func() {})
 }
 
 // Get reads a value of raft's; the error of an absent one says "not found".
@@ -243,8 +254,9 @@ func (s *store) Get(key []byte) (value []byte, err error) {
 		if v == nil {
 			return errNoKey
 		}
+		v, err := unseal(key, v)
 		value = bytes.Clone(v)
-		return nil
+		return err
 	})
 	return value, err
 }
@@ -295,12 +307,18 @@ func (s snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 func (s snapshots) load() (meta *raft.SnapshotMeta, data []byte, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketSnapshot())
-		v := b.Get([]byte("meta"))
-		if v == nil {
+		if b.Get(keySnapshotMeta()) == nil {
 			return nil
 		}
+		v, err := unseal(keySnapshotMeta(), b.Get(keySnapshotMeta()))
+		if err != nil {
+			return err
+		}
+		if data, err = unseal(keySnapshotData(), b.Get(keySnapshotData())); err != nil {
+			return err
+		}
+		data = bytes.Clone(data)
 		meta = &raft.SnapshotMeta{}
-		data = bytes.Clone(b.Get([]byte("data")))
 		return json.Unmarshal(v, meta)
 	})
 	return meta, data, err
@@ -324,6 +342,9 @@ func (s *snapshotSink) Close() error {
 	}
 	return s.store.update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketSnapshot())
-		return errors.Join(b.Put([]byte("meta"), meta), b.Put([]byte("data"), s.Bytes()))
+		return errors.Join(
+			b.Put(keySnapshotMeta(), seal(keySnapshotMeta(), meta)),
+			b.Put(keySnapshotData(), seal(keySnapshotData(), bytes.Clone(s.Bytes()))),
+		)
 	}, func() {})
 }

@@ -189,6 +189,9 @@ func TestFileErrors(t *testing.T) {
 	if err := open(t, "cut", sample[:len(sample)/2]); !errors.Is(err, ErrCorruptFile) {
 		t.Errorf("a cut file: %v", err)
 	}
+	if err := open(t, "one page", sample[:5000]); !errors.Is(err, ErrCorruptFile) {
+		t.Errorf("a page and a bit: %v", err)
+	}
 	if err := open(t, "noise", bytes.Repeat([]byte("noise"), 10000)); !errors.Is(err, ErrCorruptFile) {
 		t.Errorf("noise: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
@@ -36,9 +37,18 @@ const (
 	noFreelist       = ^uint64(0)
 )
 
-// checkFile finds damage that bbolt would not survive. It holds the file's lock
-// for reading.
-func checkFile(path string) error {
+// CheckFile finds damage that bbolt would not survive, in any file of bbolt's: the
+// error is ErrCorruptFile then, ErrInUse while another process writes to it. It
+// holds the file's lock for reading. No file, or an empty one, is no error.
+func CheckFile(path string) error {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Size() == 0:
+		return nil
+	}
 	var file *os.File
 	err := guard(func() error {
 		b, err := bolt.Open(path, 0o600, &bolt.Options{

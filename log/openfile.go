@@ -3,10 +3,10 @@ package log
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -29,19 +29,12 @@ const allocBytes = 16 << 20
 // Crash and PowerOff), which takes opening to 7 ms and 35 ms; only a file whose
 // process died has to be walked.
 func openBolt(path string) (*bolt.DB, *os.File, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	if err := CheckFile(path); err != nil {
 		return nil, nil, err
-	case info.Size() > 0:
-		if err := checkFile(path); err != nil {
-			return nil, nil, err
-		}
 	}
 	var b *bolt.DB
 	var file *os.File
-	err = guard(func() (err error) {
+	err := guard(func() (err error) {
 		b, err = bolt.Open(path, 0o600, &bolt.Options{
 			Timeout:         lockWait,
 			NoGrowSync:      true,
@@ -80,11 +73,14 @@ func initialMmapBytes() int {
 // openError names bbolt's reasons in this package's errors.
 func openError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return ErrInUse
 	case errors.Is(err, bolterrors.ErrVersionMismatch):
 		return fmt.Errorf("%w: %w", ErrFormat, err)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
+		strings.Contains(err.Error(), "file size too small"): // it has no name
 		return fmt.Errorf("%w: %w", ErrCorruptFile, err)
 	}
 	return err
