@@ -196,8 +196,10 @@ func (c *cluster) group(ctx context.Context, id string) GroupState {
 		return g
 	}
 	g.Coordinator = n.plan.id
-	if !g.classic(ctx, n) || g.State == DeadGroup && !g.consumer(ctx, n) {
+	if !g.classic(ctx, n) {
 		g.State = ""
+	} else if g.State == DeadGroup {
+		g.consumer(ctx, n)
 	}
 	slices.SortFunc(g.Members, func(a, b GroupMember) int { return cmp.Compare(a.ID, b.ID) })
 	if g.State != "" {
@@ -243,14 +245,14 @@ func assigned(encoded []byte) map[string][]int32 {
 	return out
 }
 
-// consumer describes a group of the new protocol; ok is false when the coordinator
-// cannot be asked. A group that does not exist stays dead.
-func (g *GroupState) consumer(ctx context.Context, n *brokerNode) (ok bool) {
+// consumer describes a group of the new protocol. One that does not exist stays
+// dead.
+func (g *GroupState) consumer(ctx context.Context, n *brokerNode) {
 	q := kmsg.NewPtrConsumerGroupDescribeRequest()
 	q.Groups = []string{g.ID}
 	resp, ok := ask[*kmsg.ConsumerGroupDescribeResponse](ctx, n, q)
 	if !ok || len(resp.Groups) == 0 || resp.Groups[0].ErrorCode != 0 {
-		return true
+		return
 	}
 	d := resp.Groups[0]
 	g.Type, g.State, g.Protocol, g.Epoch = "consumer", d.State, d.AssignorName, d.Epoch
@@ -264,7 +266,6 @@ func (g *GroupState) consumer(ctx context.Context, n *brokerNode) (ok bool) {
 		}
 		g.Members = append(g.Members, member)
 	}
-	return true
 }
 
 // committed adds the offsets.
