@@ -87,6 +87,49 @@ func (l *ledger) check(t *testing.T, c *minikafka.Cluster, partitions int) {
 	}
 }
 
+// An eagerReader is a consumer, and what it has read, by partition.
+type eagerReader struct {
+	mu      sync.Mutex
+	read    map[int32][]string
+	changed chan struct{} // closed when read changes
+}
+
+// work reads until stopped.
+func (r *eagerReader) work(ctx context.Context, cl *kgo.Client) {
+	for ctx.Err() == nil {
+		cl.PollFetches(ctx).EachRecord(func(record *kgo.Record) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.read[record.Partition] = append(r.read[record.Partition], string(record.Value))
+			close(r.changed)
+			r.changed = make(chan struct{})
+		})
+	}
+}
+
+// check waits until the consumer has read what there is, and compares.
+func (r *eagerReader) check(ctx context.Context, t *testing.T, c *minikafka.Cluster, partitions int) {
+	t.Helper()
+	for p := range int32(partitions) {
+		want := values(c.Records("orders", p))
+		for {
+			r.mu.Lock()
+			got, changed := strings.Join(r.read[p], " "), r.changed
+			r.mu.Unlock()
+			if got == want {
+				break
+			}
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+			}
+			t.Errorf("orders/%d: the consumer has read\n%s\nwant\n%s", p, got, want)
+			return
+		}
+	}
+}
+
 // chaos lets a client work through a time of chaos, in virtual time.
 func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafka.Option) {
 	t.Helper()
@@ -103,8 +146,12 @@ func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafk
 	}
 	var l ledger
 	ctx, stop := context.WithCancel(t.Context())
-	var working sync.WaitGroup
+	var working, consuming sync.WaitGroup
 	working.Go(func() { l.work(ctx, cl, partitions, time.Second) })
+	read := eagerReader{read: map[int32][]string{}, changed: make(chan struct{})}
+	consumer := client(t, c, append(onPipes(c), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	reading, stopReading := context.WithCancel(t.Context())
+	consuming.Go(func() { read.work(reading, consumer) })
 	run := c.Chaos(seed, o)
 	run.Wait()
 	stop()
@@ -125,7 +172,11 @@ func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafk
 		return true
 	})
 	l.check(t, c, partitions)
+	read.check(within(t, 10*time.Minute), t, c, partitions)
+	stopReading()
+	consuming.Wait()
 	cl.Close()
+	consumer.Close()
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -185,6 +236,17 @@ func TestChaos(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An hour of it takes seconds.
+func TestHourOfChaos(t *testing.T) {
+	t.Parallel()
+	seed := seeds(t)[0]
+	begin := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		chaos(t, seed, minikafka.ChaosOptions{For: time.Hour, Every: time.Minute, Lasting: 20 * time.Second})
+	})
+	t.Logf("the hour took %v", time.Since(begin))
 }
 
 // What happens follows from the seed and the options.

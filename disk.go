@@ -25,9 +25,9 @@ import (
 // one has failed. [Broker.State] is [Halted] then, other brokers take over as
 // after a crash, and [Broker.Restart] starts it again over its file.
 type Disk struct {
-	// SlowWrites, SlowSyncs and SlowReads is what each takes longer. A write that
-	// takes longer than the lag allows (5 s at least) counts as one that hangs:
-	// other brokers lead then.
+	// SlowWrites, SlowSyncs and SlowReads is what each takes longer. While a write
+	// takes longer than the lag allows (5 s at least) the disk counts as one that
+	// hangs: other brokers lead.
 	SlowWrites time.Duration `json:"slow_writes_ns,omitempty"`
 	SlowSyncs  time.Duration `json:"slow_syncs_ns,omitempty"`
 	SlowReads  time.Duration `json:"slow_reads_ns,omitempty"`

@@ -192,6 +192,24 @@ func TestHangingDisk(t *testing.T) {
 	})
 }
 
+// A disk that hung for a while is as good as any again.
+func TestHungDiskRecovers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		old := c.Leader("orders", 0)
+		old.Disk(minikafka.Disk{SlowWrites: time.Minute})
+		cl := client(t, c, onPipes(c)...)
+		if err := cl.ProduceSync(t.Context(), kgo.StringRecord("x")).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if s := c.PartitionState("orders", 0); s.Leader == old.ID() || len(s.ISR) != 2 {
+			t.Errorf("the disk was not noticed: %+v", s)
+		}
+		old.Disk(minikafka.Disk{})
+		c.WaitISR("orders", 0)
+	})
+}
+
 // The same over sockets.
 func TestFailingDiskOverTCP(t *testing.T) {
 	t.Parallel()

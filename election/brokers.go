@@ -135,12 +135,17 @@ func (c *UnregisterBroker) apply(e *edit) (any, error) {
 
 // apply takes the broker out of the ISRs of partitions it can serve no more,
 // as the failure of a log directory does (RCM.handleDirectoriesOffline). It is
-// eligible again when it has registered anew.
+// eligible again when it has registered anew, or has recovered.
 func (c *ReportOffline) apply(e *edit) (any, error) {
 	if _, err := e.brokerAt(c.Broker, c.BrokerEpoch); err != nil {
 		return nil, err
 	}
 	off := e.Offline[c.Broker]
+	if c.Recovered {
+		off.All = false
+		e.setOffline(c.Broker, off)
+		return nil, nil
+	}
 	if c.Partitions == nil {
 		off.All = true
 	}
@@ -149,9 +154,7 @@ func (c *ReportOffline) apply(e *edit) (any, error) {
 			off.Partitions = append(off.Partitions[:len(off.Partitions):len(off.Partitions)], id)
 		}
 	}
-	e.Offline = cloned(e.Offline)
-	e.Offline[c.Broker] = off
-	e.changed = true
+	e.setOffline(c.Broker, off)
 	acceptable := func(broker int32) bool { return e.active(broker) }
 	e.eachPartition(inISR(c.Broker), func(t *Topic, i int, p *Partition) {
 		if e.rulesFor(t, i, func(int32) bool { return true }).acceptable(c.Broker) {
@@ -162,6 +165,12 @@ func (c *ReportOffline) apply(e *edit) (any, error) {
 		e.change(t, i, ch, acceptable)
 	})
 	return nil, nil
+}
+
+func (e *edit) setOffline(broker int32, off offline) {
+	e.Offline = cloned(e.Offline)
+	e.Offline[broker] = off
+	e.changed = true
 }
 
 func (e *edit) clearOffline(broker int32) {

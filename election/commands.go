@@ -221,6 +221,8 @@ type ReportOffline struct {
 	Broker      int32
 	BrokerEpoch int64
 	Partitions  []log.PartitionID // nil: all
+	// Recovered takes back a report of all: the store hung, and goes on.
+	Recovered bool
 }
 
 // UpdateFeatures changes finalized feature levels, all of them or none: a refusal

@@ -54,8 +54,8 @@ type broker struct {
 	epoch   atomic.Int64
 	running sync.WaitGroup
 	ending  sync.Once
-	hung    sync.Once // see diskHangs
-	failing sync.Once // see useDisk
+	hanging atomic.Bool // see diskHangs
+	failing sync.Once   // see useDisk
 	// diskFailed says that the broker is about to be halted.
 	diskFailed atomic.Bool
 
@@ -197,18 +197,35 @@ func (b *broker) useDisk(use DiskUse, bytes int) error {
 // machine is no hung disk.
 const leastHungDisk = 5 * time.Second
 
-// diskHangs tells the controller, once, that this broker's appends hang: raft
-// notices nothing of it, and heartbeats go on. Only a restart undoes it.
-func (b *broker) diskHangs() {
-	b.hung.Do(func() {
-		b.logger.Error("appends hang: other brokers are to lead", "for", b.config.Timing.HungDisk)
-		b.spawn(func() {
-			_, err := b.do(b.ctx, &election.ReportOffline{Broker: b.config.ID, BrokerEpoch: b.epoch.Load()})
-			if err != nil {
-				b.logger.Error("the controller was not told of hanging appends", "error", err)
-			}
-		})
+// diskHangs tells the controller that this broker's appends hang, and when they
+// go on: raft notices nothing of it, and heartbeats go on too. stored is closed
+// when the append is written that hangs.
+func (b *broker) diskHangs(stored <-chan struct{}) {
+	if !b.hanging.CompareAndSwap(false, true) {
+		return
+	}
+	b.logger.Error("appends hang: other brokers are to lead", "for", b.config.Timing.HungDisk)
+	b.spawn(func() {
+		defer b.hanging.Store(false)
+		b.reportHang(false)
+		select {
+		case <-stored:
+			b.reportHang(true)
+		case <-b.ctx.Done():
+		}
 	})
+}
+
+// reportHang tells the controller until it knows, or the broker has another epoch
+// anyway.
+func (b *broker) reportHang(recovered bool) {
+	report := &election.ReportOffline{Broker: b.config.ID, BrokerEpoch: b.epoch.Load(), Recovered: recovered}
+	for b.ctx.Err() == nil {
+		_, err := b.do(b.ctx, report)
+		if !errors.Is(err, election.ErrTimedOut) {
+			return
+		}
+	}
 }
 
 // ErrWrongFile is returned by [Start] for a file of another broker or cluster.

@@ -304,7 +304,7 @@ func (p *producing) waitStored() error {
 				stored = true
 			case <-hang.C:
 				if !b.pauses.gate.closed.Load() {
-					b.diskHangs()
+					b.diskHangs(w.Stored())
 				} else if b.pauses.gate.pass(b.ctx) == nil {
 					hang.Reset(b.config.Timing.HungDisk) // a pause is no hung disk
 				}
