@@ -114,6 +114,8 @@ type Target struct {
 	Controllers bool
 	// Forwards says that every broker takes requests that change the cluster, not the controller alone.
 	Forwards bool
+	// Found says that the cluster was running already, with properties of its own.
+	Found bool
 	// Fresh says that a cluster starts so fast that each situation gets one of its own.
 	Fresh bool
 	// Unable names situations that cannot be brought about though the verbs are there, and says why.

@@ -9,6 +9,8 @@
 //	go test ./conformance -target=kfake                franz-go's in-memory fake
 //	go test ./conformance -target=host:port,host:port  a cluster that is running already; it needs three brokers
 //
+// With -quick one row of each kind that breaks nodes is run, beside all that do not.
+//
 // A row that breaks nodes says which situation it belongs to ([Verb] lists what can be done to a node). All rows of a situation
 // run side by side on one cluster: each goes on to the next step when every other has got there, so that a broker
 // is killed once for all of them. A target that lacks a verb leaves those rows out.

@@ -25,7 +25,7 @@ func electionRows() []row {
 			checkSet(e, "in-sync replicas", e.partition(t).isr, e.A)
 			e.next("C copies nothing once more")
 			w := writing(t, "c")
-			w.timeout = 300 * time.Millisecond
+			w.timeout = e.target.Timing.Lag * 3 / 2 // Until then it would wait for C anyway, which has been in sync.
 			check(e, "acks=all", e.produce(e.A, w).code, requestTimedOut)
 			check(e, "records that can be read", fmt.Sprint(e.fetch(e.A, read{topic: t}).values()), "[a b]")
 			e.next("the controller is back")

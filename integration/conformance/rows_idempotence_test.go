@@ -127,7 +127,7 @@ func idempotenceRows() []row {
 			p.stored(1, 0, 0, 1)
 			p.stored(0, 0, math.MaxInt32, 1)
 		}},
-		{id: "I16", title: "a producer whose records are older than producer.id.expiration.ms is forgotten: its retry is stored again", run: func(e *env) {
+		{id: "I16", tuned: true, title: "a producer whose records are older than producer.id.expiration.ms is forgotten: its retry is stored again", run: func(e *env) {
 			p := e.producer()
 			p.at -= (48 * time.Hour).Milliseconds()
 			p.stored(0, 0, 5, 1)

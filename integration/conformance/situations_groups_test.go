@@ -12,6 +12,7 @@ func groupSituations() []situation {
 	return []situation{
 		{
 			name:  aCoordinatorIsKilled,
+			kind:  true,
 			needs: verbs,
 			steps: []step{
 				{"C coordinates", func(e *env) {

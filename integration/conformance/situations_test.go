@@ -31,6 +31,7 @@ func situations() []situation {
 	return append(groupSituations(), []situation{
 		{
 			name:  aBrokerIsKilled,
+			kind:  true,
 			needs: []conformance.Verb{conformance.Kill, conformance.Start},
 			steps: []step{
 				{"C is killed", func(e *env) { e.do(conformance.Kill, e.C) }},
@@ -44,6 +45,7 @@ func situations() []situation {
 		},
 		{
 			name:  aBrokerIsPaused,
+			kind:  true,
 			needs: []conformance.Verb{conformance.Pause, conformance.Resume},
 			steps: []step{
 				{"C is paused", func(e *env) { e.do(conformance.Pause, e.C) }},
@@ -72,6 +74,7 @@ func situations() []situation {
 		},
 		{
 			name:  twoBrokersStop,
+			kind:  true,
 			needs: []conformance.Verb{conformance.Stop, conformance.Start},
 			steps: []step{
 				{"C is shut down", func(e *env) { e.do(conformance.Stop, e.C) }},
@@ -100,6 +103,7 @@ func situations() []situation {
 		},
 		{
 			name:  noController,
+			kind:  true,
 			needs: []conformance.Verb{conformance.Kill, conformance.Start},
 			steps: []step{
 				{"the controller is killed", func(e *env) { e.doControllers(conformance.Kill) }},
@@ -115,6 +119,7 @@ func situations() []situation {
 		cutOff(noHeartbeats, conformance.CutController),
 		{
 			name:  noReplication,
+			kind:  true,
 			needs: []conformance.Verb{conformance.HoldReplication, conformance.Rejoin},
 			steps: []step{
 				{"C copies nothing", func(e *env) { e.do(conformance.HoldReplication, e.C) }},
@@ -124,6 +129,7 @@ func situations() []situation {
 		expansion(),
 		{
 			name:  aDiskFails,
+			kind:  true,
 			needs: []conformance.Verb{conformance.FailDisk, conformance.MendDisk, conformance.Start},
 			steps: []step{
 				{"C's disk fails", func(e *env) { e.do(conformance.FailDisk, e.C) }},
@@ -160,6 +166,7 @@ func expansion() situation {
 func cutOff(name string, verb conformance.Verb) situation {
 	return situation{
 		name:  name,
+		kind:  true,
 		needs: []conformance.Verb{verb, conformance.Rejoin},
 		steps: []step{
 			{"C is cut off", func(e *env) { e.do(verb, e.C) }},

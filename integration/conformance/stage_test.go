@@ -11,6 +11,7 @@ import (
 // alone.
 type situation struct {
 	name  string
+	kind  bool // stands for its kind of failure where one of each kind is enough
 	needs []conformance.Verb
 	steps []step
 }

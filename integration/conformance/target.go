@@ -40,6 +40,7 @@ func addressTarget(seeds []string) Target {
 		Software: strings.Join(seeds, ","),
 		Timing:   Timing{Session: 9 * time.Second, Lag: 30 * time.Second, Patience: 30 * time.Second, Poll: 50 * time.Millisecond},
 		Forwards: true,
+		Found:    true,
 		Start: func(ctx context.Context, _ Config) (Cluster, error) {
 			addrs, err := discover(ctx, seeds)
 			return running{addrs}, err
