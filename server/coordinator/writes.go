@@ -147,7 +147,7 @@ func (p *partition[S]) commit() (moved bool) {
 		p.timeline.Release(at)
 	}
 	n := 0
-	for ; n < len(w.waiting) && w.waiting[n].offset <= w.committed; n++ {
+	for ; n < len(w.waiting) && (w.waiting[n].done || w.waiting[n].offset <= w.committed); n++ {
 	}
 	done := w.waiting[:n:n]
 	w.waiting = w.waiting[n:]
