@@ -9,15 +9,18 @@ BENCHTIME     ?= 1s
 TARGET        ?= minikafka
 
 .DEFAULT_GOAL := help
-.PHONY: help check test race stress fuzz integration bench bench-kafka lint fmt vuln conformance reference
+.PHONY: help check test virtual race stress fuzz integration bench bench-kafka lint fmt vuln conformance reference
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: lint test ## What to run before a commit: lint and test
+check: lint test virtual ## What to run before a commit: lint and test
 
 test: ## Unit tests and fuzz seeds
 	$(GO) test ./...
+
+virtual: ## Tests of consumer groups in virtual time, with Kafka's timings
+	$(GO) test -tags synctests -run 'Consumer|Coordinator|Member|Offsets' .
 
 race: ## Unit tests with the race detector
 	$(GO) test -race ./...
