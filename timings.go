@@ -39,7 +39,7 @@ type Timings struct {
 
 // FastTimings let a crash be followed by a new leader within some 50 ms, and a
 // silent broker be fenced after a second. Groups do not wait for more members, and
-// members of the new protocol (KIP-848) learn of a new assignment within 200 ms.
+// members of the new protocol (KIP-848) and of share groups learn of a new assignment within 200 ms.
 // They are the default.
 func FastTimings() Timings {
 	return Timings{
@@ -56,6 +56,9 @@ func FastTimings() Timings {
 			"group.consumer.min.heartbeat.interval.ms":                    "200",
 			"group.initial.rebalance.delay.ms":                            "0",
 			"add.partitions.to.txn.retry.backoff.ms":                      "1",
+			"group.share.assignment.interval.ms":                          "0",
+			"group.share.heartbeat.interval.ms":                           "200",
+			"group.share.min.heartbeat.interval.ms":                       "200",
 			"transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
 		},
 		FenceOnDisconnect: true,

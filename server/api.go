@@ -88,6 +88,18 @@ func apis() []api {
 		serve(kmsg.ConsumerGroupDescribe, 0, 1, consumerGroupDescribe),
 		serve(kmsg.ListConfigResources, 0, 1, listConfigResources),
 		serve(kmsg.DescribeTopicPartitions, 0, 0, describeTopicPartitions),
+		serve(kmsg.ShareGroupHeartbeat, 1, 1, shareGroupHeartbeat),
+		serve(kmsg.ShareGroupDescribe, 1, 1, shareGroupDescribe),
+		serve(kmsg.ShareFetch, 1, 2, shareFetch),
+		serve(kmsg.ShareAcknowledge, 1, 2, shareAcknowledge),
+		serve(kmsg.InitializeShareGroupState, 0, 0, initializeShareGroupState),
+		serve(kmsg.ReadShareGroupState, 0, 0, readShareGroupState),
+		serve(kmsg.WriteShareGroupState, 0, 1, writeShareGroupState),
+		serve(kmsg.DeleteShareGroupState, 0, 0, deleteShareGroupState),
+		serve(kmsg.ReadShareGroupStateSummary, 0, 1, readShareGroupStateSummary),
+		serve(kmsg.DescribeShareGroupOffsets, 0, 1, describeShareGroupOffsets),
+		serve(kmsg.AlterShareGroupOffsets, 0, 0, alterShareGroupOffsets),
+		serve(kmsg.DeleteShareGroupOffsets, 0, 0, deleteShareGroupOffsets),
 	}
 	slices.SortFunc(all, func(a, b api) int { return cmp.Compare(a.key, b.key) })
 	return all

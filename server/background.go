@@ -17,6 +17,7 @@ func (b *broker) background() {
 		b.every(b.static.LogCleanerBackoffMs, b.compact)
 	}
 	b.every(configs.BrokerValues{Static: b.config.Static}.Int("producer.id.expiration.check.interval.ms"), b.expireProducers)
+	b.spawn(b.shares.watchLocks)
 }
 
 // every calls f each time so many ms have passed.

@@ -17,6 +17,7 @@ import (
 	"github.com/minikafka/minikafka/server/configs"
 	"github.com/minikafka/minikafka/server/coordinator"
 	"github.com/minikafka/minikafka/server/groups"
+	"github.com/minikafka/minikafka/server/sharecoordinator"
 	"github.com/minikafka/minikafka/server/transactions"
 	"github.com/minikafka/minikafka/server/wire"
 )
@@ -69,8 +70,12 @@ type broker struct {
 	ids          producerIDs
 	groups       *coordinator.Runtime[*groups.Shard]
 	transactions *coordinator.Runtime[*transactions.Shard]
-	budget       *wire.Budget
-	buffers      sync.Pool // of *[]byte, for responses
+	// shareStates is the share coordinator, shares the share-partitions that this
+	// broker leads.
+	shareStates *coordinator.Runtime[*sharecoordinator.Shard]
+	shares      *sharePartitions
+	budget      *wire.Budget
+	buffers     sync.Pool // of *[]byte, for responses
 }
 
 // spawn starts a goroutine of the broker's; end returns when all have ended.
@@ -115,6 +120,8 @@ func newBroker(c Config) *broker {
 	b.conns.allow(b.static)
 	b.groups = b.newGroups()
 	b.transactions = b.newTransactions()
+	b.shareStates = b.newShareStates()
+	b.shares = newSharePartitions(b)
 	return b
 }
 

@@ -90,6 +90,7 @@ func (c *conn) serve() {
 	defer func() {
 		c.finish()
 		_ = c.unwatch()
+		c.b.shares.disconnected(c)
 	}()
 	for {
 		frame, err := c.read()

@@ -16,6 +16,7 @@ import (
 func deleteGroups(r *request, q *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
 	b := r.broker
 	resp := q.ResponseKind().(*kmsg.DeleteGroupsResponse)
+	r.deleteSharesOf(q.Groups)
 	var partitions []int32
 	groupsOf := map[int32][]string{}
 	for i, id := range q.Groups {

@@ -9,6 +9,7 @@ import (
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication"
+	"github.com/minikafka/minikafka/server/share"
 )
 
 type errorMapping struct {
@@ -74,6 +75,12 @@ func errorMappings() []errorMapping {
 		{election.ErrInvalidFeature, kerr.FeatureUpdateFailed},
 		{election.ErrBrokerNotRegistered, kerr.BrokerIDNotRegistered},
 		{election.ErrPolicyViolation, kerr.PolicyViolation},
+
+		{share.ErrRecordState, kerr.InvalidRecordState},
+		{share.ErrRequest, kerr.InvalidRequest},
+		{share.ErrSessionNotFound, kerr.ShareSessionNotFound},
+		{share.ErrSessionEpoch, kerr.InvalidShareSessionEpoch},
+		{share.ErrSessionLimit, kerr.ShareSessionLimitReached},
 
 		{context.DeadlineExceeded, kerr.RequestTimedOut},
 	}

@@ -75,10 +75,10 @@ func (b *broker) findCoordinator(ctx context.Context, q *kmsg.FindCoordinatorReq
 	case transactionKey:
 		topic = transactionState
 	case shareKey:
-		if q.Version >= 6 && isSharePartition(key) {
-			return nobody, kerr.CoordinatorNotAvailable
+		if q.Version < 6 || !isSharePartition(key) {
+			return nobody, kerr.InvalidRequest
 		}
-		return nobody, kerr.InvalidRequest
+		topic = shareGroupState
 	default:
 		return nobody, kerr.InvalidRequest
 	}

@@ -67,11 +67,12 @@ func CoordinatorPartition(key string, partitions int32) int32 {
 	return max(h, -h) % partitions
 }
 
-// coordinate has the partitions loaded that this broker leads from the image on,
-// and unloads those it led before (BrokerMetadataPublisher.updateCoordinator). The
-// roles are in force.
+// coordinate has the partitions of the coordinators' topics loaded that this
+// broker leads from the image on, and unloads those it led before
+// (BrokerMetadataPublisher.updateCoordinator). The roles are in force.
 func (b *broker) coordinate(old, m *election.Image) {
 	b.coordinateTopic(old, m, consumerOffsets, b.groups, coordinator.NewLog)
+	b.coordinateTopic(old, m, shareGroupState, b.shareStates, coordinator.NewLog)
 	b.coordinateTopic(old, m, transactionState, b.transactions, coordinator.NewReplicatedLog)
 }
 

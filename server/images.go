@@ -90,6 +90,7 @@ func (b *broker) onImage(m *election.Image) {
 	}
 	b.images.set(m)
 	b.coordinate(old, m)
+	b.shares.changed(m)
 	// Deleted topics go last: whoever asks for one meanwhile is told that it is not
 	// there, and not that another broker has it.
 	if len(deleted) > 0 {

@@ -102,6 +102,7 @@ func (b *broker) endOnce(kind endKind) error {
 	b.pauses.mu.Unlock()
 	b.spawn(b.groups.Stop) // running waits for them
 	b.spawn(b.transactions.Stop)
+	b.spawn(b.shareStates.Stop)
 	// Leave lets go of what waits in calls, of ours and to us.
 	left := make(chan struct{})
 	b.spawn(func() {

@@ -46,7 +46,7 @@ func topicEffects() map[string]string {
 
 func brokerEffects() map[string]string {
 	m := map[string]string{}
-	for _, part := range []map[string]string{nodeEffects(), connectionEffects(), logEffects(), groupsEffects(), transactionEffects()} {
+	for _, part := range []map[string]string{nodeEffects(), connectionEffects(), logEffects(), groupsEffects(), shareEffects(), transactionEffects()} {
 		maps.Copy(m, part)
 	}
 	return m
@@ -134,15 +134,45 @@ func groupsEffects() map[string]string {
 	}
 }
 
+func shareEffects() map[string]string {
+	return map[string]string{
+		"group.share.assignment.interval.ms":                     "The least time between two assignments of a share group.",
+		"group.share.delivery.count.limit":                       "How often a record is delivered to a share group at most.",
+		"group.share.heartbeat.interval.ms":                      "How often members of share groups are told to send heartbeats.",
+		"group.share.max.assignment.interval.ms":                 "The most that a group may set for its assignment interval.",
+		"group.share.max.delivery.count.limit":                   "The most that a group may set for its delivery count limit.",
+		"group.share.max.heartbeat.interval.ms":                  "The most that a group may set for its heartbeat interval.",
+		"group.share.max.partition.max.record.locks":             "The most that a group may set for its record locks.",
+		"group.share.max.record.lock.duration.ms":                "The most that a group may set for its lock duration.",
+		"group.share.max.session.timeout.ms":                     "The most that a group may set for its session timeout.",
+		"group.share.max.share.sessions":                         "How many share sessions a broker has at most.",
+		"group.share.max.size":                                   "How many members a share group has at most.",
+		"group.share.min.assignment.interval.ms":                 "The least that a group may set for its assignment interval.",
+		"group.share.min.delivery.count.limit":                   "The least that a group may set for its delivery count limit.",
+		"group.share.min.heartbeat.interval.ms":                  "The least that a group may set for its heartbeat interval.",
+		"group.share.min.partition.max.record.locks":             "The least that a group may set for its record locks.",
+		"group.share.min.record.lock.duration.ms":                "The least that a group may set for its lock duration.",
+		"group.share.min.session.timeout.ms":                     "The least that a group may set for its session timeout.",
+		"group.share.partition.max.record.locks":                 "How many records of a partition are in flight for a share group at most.",
+		"group.share.record.lock.duration.ms":                    "How long a member of a share group may hold a record.",
+		"group.share.session.timeout.ms":                         "A member of a share group is removed after so long without a heartbeat.",
+		"share.coordinator.append.linger.ms":                     "How long a share coordinator waits for more records to write together; -1: no longer than the write before takes.",
+		"share.coordinator.load.buffer.size":                     "How much is read at a time when a share coordinator loads its state.",
+		"share.coordinator.snapshot.update.records.per.snapshot": "After how many changes a share coordinator writes a partition's whole state.",
+		"share.coordinator.state.topic.compression.codec":        "How share coordinators compress what they write (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd).",
+		"share.coordinator.state.topic.min.isr":                  "min.insync.replicas of __share_group_state.",
+		"share.coordinator.state.topic.num.partitions":           "The partitions of __share_group_state.",
+		"share.coordinator.state.topic.replication.factor":       "The replication factor of __share_group_state.",
+		"share.coordinator.state.topic.segment.bytes":            "segment.bytes of __share_group_state.",
+		"share.coordinator.write.timeout.ms":                     "How long a write waits for the replicas of __share_group_state.",
+	}
+}
+
 func transactionEffects() map[string]string {
 	return map[string]string{
 		"add.partitions.to.txn.retry.backoff.ms":                      "How soon a partition is added again to a transaction whose producer has one that is being completed.",
 		"add.partitions.to.txn.retry.backoff.max.ms":                  "For how long that is tried.",
 		"transaction.state.log.load.buffer.size":                      "How many bytes are read at a time when a coordinator loads.",
-		"share.coordinator.state.topic.min.isr":                       "min.insync.replicas of __share_group_state.",
-		"share.coordinator.state.topic.num.partitions":                "The partitions of __share_group_state.",
-		"share.coordinator.state.topic.replication.factor":            "The replication factor of __share_group_state.",
-		"share.coordinator.state.topic.segment.bytes":                 "segment.bytes of __share_group_state.",
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "How often transactions are looked through for those that timed out.",
 		"transaction.max.timeout.ms":                                  "The longest timeout that a producer may ask for.",
 		"transaction.partition.verification.enable":                   "Whether a partition asks if a transaction is under way before it takes its records.",
@@ -160,6 +190,16 @@ func groupEffects() map[string]string {
 		"consumer.assignment.interval.ms": "The least time between two assignments of a group of the new protocol.",
 		"consumer.heartbeat.interval.ms":  "How often members of the new protocol are told to send heartbeats.",
 		"consumer.session.timeout.ms":     "A member of the new protocol is removed after so long without a heartbeat.",
+
+		"share.assignment.interval.ms":     "The least time between two assignments of a share group.",
+		"share.auto.offset.reset":          "Where a share group begins: latest, earliest, or by_duration and how long ago.",
+		"share.delivery.count.limit":       "How often a record is delivered at most.",
+		"share.heartbeat.interval.ms":      "How often members of a share group are told to send heartbeats.",
+		"share.isolation.level":            "Whether members get records of transactions that are under way or aborted.",
+		"share.partition.max.record.locks": "How many records of a partition are in flight at most.",
+		"share.record.lock.duration.ms":    "How long a member may hold a record.",
+		"share.renew.acknowledge.enable":   "Whether members may renew the locks of records.",
+		"share.session.timeout.ms":         "A member of a share group is removed after so long without a heartbeat.",
 	}
 }
 

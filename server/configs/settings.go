@@ -108,6 +108,7 @@ type BrokerSettings struct {
 	GroupCoordinatorRebalanceProtocols  []string `config:"group.coordinator.rebalance.protocols"`
 	GroupConsumerAssignors              []string `config:"group.consumer.assignors"`
 	GroupConsumerMaxSize                int32    `config:"group.consumer.max.size"`
+	GroupShareMaxSize                   int32    `config:"group.share.max.size"`
 	GroupConsumerMigrationPolicy        string   `config:"group.consumer.migration.policy"`
 	GroupConsumerSessionTimeoutMs       int32    `config:"group.consumer.session.timeout.ms"`
 	GroupConsumerMinSessionTimeoutMs    int32    `config:"group.consumer.min.session.timeout.ms"`

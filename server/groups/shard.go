@@ -3,6 +3,7 @@ package groups
 import (
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -43,6 +44,9 @@ type Shard struct {
 	image     *election.Image
 	deletions int // how often topics were deleted; names a timer
 	topics    seenTopics
+	// asked is when the share coordinator was last asked to initialize partitions
+	// of a share group.
+	asked map[string]time.Time
 }
 
 // New returns a shard without groups.
@@ -132,6 +136,8 @@ func (s *Shard) Replay(at coordinator.Position, r coordinator.Record) error {
 	case consumerGroupMetadata, consumerPartitionMetadata, consumerMemberMetadata, consumerTargetMetadata,
 		consumerTargetMember, consumerCurrentMember, consumerRegex:
 		return s.replayConsumer(kind, r)
+	case shareMemberMetadata, shareGroupMetadata, shareTargetMetadata, shareTargetMember, shareCurrentMember, shareStateMetadata:
+		return s.replayShare(kind, r)
 	}
 	s.ctx.Logger().Warn("a record of an unknown type is skipped", "type", kind, "offset", at.Offset)
 	return nil
@@ -165,6 +171,7 @@ func (s *Shard) Changed(m *election.Image) {
 	old := s.image
 	s.image = m
 	s.lookAgainAtTopics(old, m)
+	s.forgetShares(m)
 	if old == nil || m == nil {
 		return
 	}

@@ -160,6 +160,9 @@ func (p *Partition) change(t *Transition, b *inFlightBatch, s *inFlight, r Range
 	to := Archived
 	switch typ {
 	case AckRenew:
+		if p.limits().NoRenewal {
+			return fmt.Errorf("%w: locks may not be renewed", ErrRecordState)
+		}
 		s.until = p.lock(now)
 		return nil
 	case AckAccept:

@@ -27,6 +27,8 @@ type Limits struct {
 	// Lock is how long a member may hold a record
 	// (group.share.record.lock.duration.ms).
 	Lock time.Duration
+	// NoRenewal forbids members to renew locks (share.renew.acknowledge.enable).
+	NoRenewal bool
 }
 
 // StateBatch is the state of a run of records as the share coordinator keeps it

@@ -358,3 +358,19 @@ func TestCombine(t *testing.T) {
 		}
 	}
 }
+
+func TestRenewalMayBeForbidden(t *testing.T) {
+	t.Parallel()
+	f := start(t, share.Range{First: 0, Last: 0})
+	f.Partition = share.New(func() share.Limits {
+		return share.Limits{MaxInFlight: 10, MaxDeliveries: 5, Lock: lock, NoRenewal: true}
+	})
+	if err := f.Load(0, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.acquire("a", share.AcquiredRecords{First: 0, Last: 0, DeliveryCount: 1})
+	_, err := f.Acknowledge("a", []share.Acknowledgement{{First: 0, Last: 0, Types: []share.AckType{share.AckRenew}}}, f.now)
+	if !errors.Is(err, share.ErrRecordState) {
+		t.Fatalf("renewed: %v", err)
+	}
+}

@@ -1,0 +1,224 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/minikafka/minikafka/log"
+)
+
+// shareMember is a member of a share group, at the wire. It talks to one broker.
+type shareMember struct {
+	*cluster
+	group, id string
+	broker    *kgo.Broker
+	epoch     int32
+	topic     log.TopicID
+}
+
+// shareMember returns a member that talks to the leader of a topic's partition 0.
+func (c *cluster) shareMember(group, id, topic string) *shareMember {
+	c.t.Helper()
+	return &shareMember{cluster: c, group: group, id: id, broker: c.kgo().Broker(int(c.leader(topic, 0))), topic: c.id(topic, 0).Topic}
+}
+
+// initialize has the share coordinator begin partitions 0 to n-1 of a topic.
+func (c *cluster) initializeShare(group, topic string, n int, start int64) {
+	c.t.Helper()
+	cl := c.kgo()
+	for p := range int32(n) {
+		q := kmsg.NewPtrInitializeShareGroupStateRequest()
+		q.GroupID = group
+		t := kmsg.NewInitializeShareGroupStateRequestTopic()
+		t.TopicID = c.id(topic, 0).Topic
+		part := kmsg.NewInitializeShareGroupStateRequestTopicPartition()
+		part.Partition, part.StartOffset = p, start
+		t.Partitions = append(t.Partitions, part)
+		q.Topics = append(q.Topics, t)
+		c.eventually(fmt.Sprintf("%s-%d is initialized", topic, p), func() bool {
+			resp := c.askShareCoordinator(cl, group, t.TopicID, p, q).(*kmsg.InitializeShareGroupStateResponse)
+			return resp.Topics[0].Partitions[0].ErrorCode == 0
+		})
+	}
+}
+
+func (c *cluster) askShareCoordinator(cl *kgo.Client, group string, topic [16]byte, partition int32, q kmsg.Request) kmsg.Response {
+	c.t.Helper()
+	f := kmsg.NewPtrFindCoordinatorRequest()
+	f.CoordinatorType = 2
+	id := log.TopicID(topic)
+	f.CoordinatorKeys = []string{fmt.Sprintf("%s:%s:%d", group, base64ID(id), partition)}
+	found, err := f.RequestWith(c.ctx(), cl)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if code := found.Coordinators[0].ErrorCode; code != 0 {
+		c.t.Fatalf("no share coordinator: %v", kerr.ErrorForCode(code))
+	}
+	resp, err := cl.Broker(int(found.Coordinators[0].NodeID)).Request(c.ctx(), q)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp
+}
+
+// fetch asks for records of partition 0; wait is in ms.
+func (m *shareMember) fetch(wait int32, edit ...func(*kmsg.ShareFetchRequest)) *kmsg.ShareFetchResponse {
+	m.t.Helper()
+	q := kmsg.NewPtrShareFetchRequest()
+	q.GroupID, q.MemberID, q.ShareSessionEpoch = &m.group, &m.id, m.epoch
+	q.MaxWaitMillis, q.MinBytes, q.MaxBytes, q.MaxRecords, q.BatchSize = wait, 1, 1<<20, 500, 500
+	if m.epoch == 0 {
+		t := kmsg.NewShareFetchRequestTopic()
+		t.TopicID = m.topic
+		t.Partitions = append(t.Partitions, kmsg.NewShareFetchRequestTopicPartition())
+		q.Topics = append(q.Topics, t)
+	}
+	for _, e := range edit {
+		e(q)
+	}
+	resp, err := m.broker.Request(m.ctx(), q)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	r := resp.(*kmsg.ShareFetchResponse)
+	if r.ErrorCode == 0 {
+		m.epoch++
+	}
+	return r
+}
+
+// acquire fetches until something was acquired.
+func (m *shareMember) acquire() []kmsg.ShareFetchResponseTopicPartitionAcquiredRecord {
+	m.t.Helper()
+	limit := time.Now().Add(waitLimit)
+	for time.Now().Before(limit) {
+		r := m.fetch(1000)
+		if r.ErrorCode != 0 {
+			m.t.Fatalf("share fetch: %v", kerr.ErrorForCode(r.ErrorCode))
+		}
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode != 0 {
+					m.t.Fatalf("partition %d: %v %v", p.Partition, kerr.ErrorForCode(p.ErrorCode), *p.ErrorMessage)
+				}
+				if len(p.AcquiredRecords) > 0 {
+					return p.AcquiredRecords
+				}
+			}
+		}
+	}
+	m.t.Fatal("nothing was acquired")
+	return nil
+}
+
+func (m *shareMember) wants(what string, want ...kmsg.ShareFetchResponseTopicPartitionAcquiredRecord) {
+	m.t.Helper()
+	got := m.acquire()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		m.t.Fatalf("%s: acquired %v, want %v", what, got, want)
+	}
+}
+
+func acquired(first, last int64, count int16) kmsg.ShareFetchResponseTopicPartitionAcquiredRecord {
+	return kmsg.ShareFetchResponseTopicPartitionAcquiredRecord{FirstOffset: first, LastOffset: last, DeliveryCount: count}
+}
+
+// ack acknowledges records of partition 0, and returns the partition's error.
+func (m *shareMember) ack(first, last int64, types ...int8) error {
+	m.t.Helper()
+	q := kmsg.NewPtrShareAcknowledgeRequest()
+	q.GroupID, q.MemberID, q.ShareSessionEpoch = &m.group, &m.id, m.epoch
+	for _, typ := range types {
+		q.IsRenewAck = q.IsRenewAck || typ == 4
+	}
+	t := kmsg.NewShareAcknowledgeRequestTopic()
+	t.TopicID = m.topic
+	p := kmsg.NewShareAcknowledgeRequestTopicPartition()
+	b := kmsg.NewShareAcknowledgeRequestTopicPartitionAcknowledgementBatch()
+	b.FirstOffset, b.LastOffset, b.AcknowledgeTypes = first, last, types
+	p.AcknowledgementBatches = append(p.AcknowledgementBatches, b)
+	t.Partitions = append(t.Partitions, p)
+	q.Topics = append(q.Topics, t)
+	resp, err := m.broker.Request(m.ctx(), q)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	r := resp.(*kmsg.ShareAcknowledgeResponse)
+	if r.ErrorCode != 0 {
+		return kerr.ErrorForCode(r.ErrorCode)
+	}
+	m.epoch++
+	return kerr.ErrorForCode(r.Topics[0].Partitions[0].ErrorCode)
+}
+
+func (c *cluster) produceBatches(topic string, sizes ...int) {
+	c.t.Helper()
+	cl := c.kgo(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for _, n := range sizes {
+		var rs []*kgo.Record
+		for i := range n {
+			rs = append(rs, &kgo.Record{Value: fmt.Appendf(nil, "%d", i)})
+		}
+		if err := cl.ProduceSync(c.ctx(), rs...).FirstErr(); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// shareCluster is a cluster whose groups begin at the beginning.
+func shareCluster(t *testing.T, brokers int32, static map[string]string) *cluster {
+	configs := map[string]string{
+		"share.coordinator.state.topic.num.partitions":     "3",
+		"share.coordinator.state.topic.replication.factor": fmt.Sprint(brokers),
+		"share.coordinator.state.topic.min.isr":            "1",
+		"offsets.topic.num.partitions":                     "3",
+		"offsets.topic.replication.factor":                 fmt.Sprint(brokers),
+	}
+	for k, v := range static {
+		configs[k] = v
+	}
+	return newCluster(t, brokers, configs)
+}
+
+func TestShareFetchAndAcknowledge(t *testing.T) {
+	t.Parallel()
+	c := shareCluster(t, 1, nil)
+	c.createTopic("t", 1, 1, nil)
+	c.initializeShare("g", "t", 1, 0)
+	c.produceBatches("t", 5, 5)
+	a, b := c.shareMember("g", "a", "t"), c.shareMember("g", "b", "t")
+	a.wants("all", acquired(0, 9, 1))
+	if r := b.fetch(100); r.ErrorCode != 0 || len(r.Topics) != 1 || len(r.Topics[0].Partitions[0].AcquiredRecords) > 0 {
+		t.Fatalf("b: %+v", r)
+	}
+	if err := b.ack(0, 9, 1); !errors.Is(err, kerr.InvalidRecordState) {
+		t.Fatalf("b acknowledges what a has: %v", err)
+	}
+	if err := a.ack(0, 9, 1, 1, 2, 2, 3, 1, 1, 1, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	b.wants("released", acquired(2, 2, 2), acquired(3, 3, 2))
+	if err := b.ack(2, 3, 4); err != nil {
+		t.Fatalf("renew: %v", err)
+	}
+	if err := b.ack(2, 3, 1); err != nil {
+		t.Fatal(err)
+	}
+	c.produceBatches("t", 1)
+	b.wants("the next", acquired(10, 10, 1))
+	// A session that ends gives back what it holds.
+	if r := b.fetch(0, func(q *kmsg.ShareFetchRequest) { q.ShareSessionEpoch, q.Topics = -1, nil }); r.ErrorCode != 0 {
+		t.Fatalf("end of the session: %v", kerr.ErrorForCode(r.ErrorCode))
+	}
+	a.wants("given back", acquired(10, 10, 2))
+}
+
+func base64ID(id log.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
