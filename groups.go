@@ -12,8 +12,11 @@ import (
 	"github.com/minikafka/minikafka/server"
 )
 
-// consumerOffsets is the topic that groups live in.
-const consumerOffsets = "__consumer_offsets"
+// The topics that groups and transactions live in.
+const (
+	consumerOffsets  = "__consumer_offsets"
+	transactionState = "__transaction_state"
+)
 
 // DeadGroup is the state of a group that does not exist.
 const DeadGroup = "Dead"
@@ -109,45 +112,58 @@ func (c *Cluster) Group(id string) GroupState {
 // __consumer_offsets created if nobody has used a group yet.
 func (c *Cluster) Coordinator(group string) *Broker {
 	c.tb.Helper()
+	return c.waitCoordinator("group "+group, consumerOffsets, group)
+}
+
+// TransactionCoordinator is the broker that coordinates the transactions of a
+// producer, by its transactional id, whether or not that has been used. It waits
+// and creates as [Cluster.Coordinator] does.
+func (c *Cluster) TransactionCoordinator(transactionalID string) *Broker {
+	c.tb.Helper()
+	return c.waitCoordinator("transactional id "+transactionalID, transactionState, transactionalID)
+}
+
+func (c *Cluster) waitCoordinator(of, topic, key string) *Broker {
+	c.tb.Helper()
 	var n *brokerNode
-	c.Wait("a coordinator of group "+group, func() bool {
-		c.cluster.needOffsets()
+	c.Wait("a coordinator of "+of, func() bool {
+		c.cluster.needInternal(topic)
 		var p int32
-		n, p = c.cluster.coordinator(group)
-		return n != nil && n.coordinates(p)
+		n, p = c.cluster.coordinator(topic, key)
+		return n != nil && n.coordinates(topic, p)
 	})
 	return c.brokerAt(n)
 }
 
-// needOffsets has some broker create __consumer_offsets where it is missing.
-func (c *cluster) needOffsets() {
-	if image := c.image(); image == nil || image.Topics[consumerOffsets] != nil {
+// needInternal has some broker create an internal topic where it is missing.
+func (c *cluster) needInternal(topic string) {
+	if image := c.image(); image == nil || image.Topics[topic] != nil {
 		return
 	}
 	for _, n := range c.brokers {
 		if life := n.running(); life != nil && n.up() && life.Image() != nil {
-			life.CreateOffsets()
+			life.CreateInternal(topic)
 			return
 		}
 	}
 }
 
-// coordinator is the broker that leads a group's partition, nil when there is none
-// that can be asked.
-func (c *cluster) coordinator(group string) (n *brokerNode, partition int32) {
+// coordinator is the broker that leads a key's partition of an internal topic, nil
+// when there is none that can be asked.
+func (c *cluster) coordinator(topic, key string) (n *brokerNode, partition int32) {
 	image := c.image()
-	if image == nil || image.Topics[consumerOffsets] == nil {
+	if image == nil || image.Topics[topic] == nil {
 		return nil, -1
 	}
-	partition = server.CoordinatorPartition(group, int32(len(image.Topics[consumerOffsets].Partitions)))
-	n, _ = c.leading(consumerOffsets, partition)
+	partition = server.CoordinatorPartition(key, int32(len(image.Topics[topic].Partitions)))
+	n, _ = c.leading(topic, partition)
 	return n, partition
 }
 
-// coordinates tells whether the broker's state of a partition is loaded.
-func (n *brokerNode) coordinates(partition int32) bool {
+// coordinates tells whether the broker has loaded the state in a partition.
+func (n *brokerNode) coordinates(topic string, partition int32) bool {
 	life := n.running()
-	return life != nil && life.Coordinates(partition)
+	return life != nil && life.Coordinates(topic, partition)
 }
 
 // groupIDs are the groups whose coordinators can be asked, in order.
@@ -161,7 +177,7 @@ func (c *cluster) groupIDs(ctx context.Context) []string {
 			continue
 		}
 		for _, g := range resp.Groups {
-			if by, _ := c.coordinator(g.Group); by == n {
+			if by, _ := c.coordinator(consumerOffsets, g.Group); by == n {
 				ids = append(ids, g.Group)
 			}
 		}
@@ -190,7 +206,7 @@ func (c *cluster) group(ctx context.Context, id string) GroupState {
 	if image := c.image(); image != nil && image.Topics[consumerOffsets] == nil {
 		return g // there are no groups
 	}
-	n, _ := c.coordinator(id)
+	n, _ := c.coordinator(consumerOffsets, id)
 	if n == nil {
 		g.State = ""
 		return g

@@ -55,8 +55,7 @@ func read(t *testing.T, cl *kgo.Client, n int) {
 
 func TestGroups(t *testing.T) {
 	t.Parallel()
-	c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", 2),
-		minikafka.Config("group.initial.rebalance.delay.ms", "0"))
+	c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", 2))
 	if g := c.Group("readers"); g.State != minikafka.DeadGroup || g.Coordinator != -1 {
 		t.Errorf("before anything: %v", g)
 	}
@@ -107,6 +106,9 @@ func TestGroups(t *testing.T) {
 		t.Errorf("after the failover: %v; before: %v", got, g)
 	}
 	old.Restart()
+	if c.TransactionCoordinator("a") == nil {
+		t.Error("no coordinator of transactions")
+	}
 	c.WaitHealthy()
 	cl.Close()
 	c.Wait("the member to leave", func() bool { return c.Group("readers").State == "Empty" })

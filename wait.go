@@ -70,8 +70,8 @@ func (c *cluster) knows(topic string, partition int32, p *election.Partition, is
 
 // WaitHealthy waits until all is well as far as nodes run: every broker that
 // runs is known to all others as alive, every partition has a leader that serves
-// clients, the coordinators of groups have loaded, and all replicas on brokers that
-// run are in sync. Paused brokers do not count as running.
+// clients, coordinators have loaded, and all replicas on brokers that run are in
+// sync. Paused brokers do not count as running.
 func (c *Cluster) WaitHealthy() {
 	c.tb.Helper()
 	c.Wait("a healthy cluster", c.cluster.healthy)
@@ -128,7 +128,7 @@ func (w *watch) changes() func(ctx context.Context) bool {
 			continue
 		}
 		// The channel first: replicas that come later announce themselves by it.
-		sources = append(sources, life.Changed(), life.GroupsChanged())
+		sources = append(sources, life.Changed(), life.GroupsChanged(), life.TransactionsChanged())
 		if ready := life.Ready(); !closed(ready) {
 			sources = append(sources, ready)
 		}
@@ -201,7 +201,7 @@ func (c *cluster) healthy() bool {
 	for name, topic := range c.image().Topics {
 		for p, registered := range topic.Partitions {
 			leader, _ := c.leading(name, int32(p))
-			if leader == nil || name == consumerOffsets && !leader.coordinates(int32(p)) {
+			if leader == nil || !leader.coordinates(name, int32(p)) {
 				return false
 			}
 			for _, id := range registered.Replicas {

@@ -124,13 +124,24 @@ func (b *broker) maxMessageBytes(id log.TopicID) int {
 	return math.MaxInt32
 }
 
-// Coordinates tells whether this broker has loaded the groups of a partition of
-// __consumer_offsets.
-func (b *Broker) Coordinates(partition int32) bool { return b.groups.Serves(partition) }
+// Coordinates tells whether this broker has loaded the state that a partition of an
+// internal topic holds, as its leader. Partitions of other topics hold none.
+func (b *Broker) Coordinates(topic string, partition int32) bool {
+	switch topic {
+	case consumerOffsets:
+		return b.groups.Serves(partition)
+	case transactionState:
+		return b.transactions.Serves(partition)
+	}
+	return true
+}
 
 // GroupsChanged is closed when the state of groups that this broker coordinates may
 // have changed.
 func (b *Broker) GroupsChanged() <-chan struct{} { return b.groups.Changed() }
 
-// CreateOffsets has __consumer_offsets created, in the background.
-func (b *Broker) CreateOffsets() { _ = b.autoCreate([]string{consumerOffsets}) }
+// TransactionsChanged is for transactions what GroupsChanged is for groups.
+func (b *Broker) TransactionsChanged() <-chan struct{} { return b.transactions.Changed() }
+
+// CreateInternal has an internal topic created, in the background.
+func (b *Broker) CreateInternal(topic string) { _ = b.autoCreate([]string{topic}) }
