@@ -15,7 +15,7 @@ import (
 // Fetch (1), versions 4-18.
 //
 // v7 has sessions; v9 fences by leader epoch; v10 knows zstd; v11 may read from
-// any replica; v12 detects divergence; v13 has topic ids; v16 tells the current
+// any replica, and be sent to one in the client's rack (KIP-392); v12 detects divergence; v13 has topic ids; v16 tells the current
 // leader with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. Followers replicate
 // by other means: a client that calls itself a replica is answered as one, and
 // moves no high watermark and no ISR.
@@ -26,10 +26,6 @@ var (
 	errSessionEpoch    = kerr.InvalidFetchSessionEpoch
 	errSessionTopicID  = kerr.FetchSessionTopicIDError
 )
-
-// noPreferredReplica is what stands where no other replica is recommended: there
-// is no replica selector.
-const noPreferredReplica = -1
 
 // fetching is one Fetch request under way.
 type fetching struct {
@@ -45,6 +41,7 @@ type fetching struct {
 	replica    int32 // -1: a consumer
 	isolation  replication.Isolation
 	onlyLeader bool
+	rackAware  bool // the consumer may be sent to another replica
 	maxBytes   int
 	minBytes   int
 }
@@ -96,6 +93,7 @@ func newFetching(r *request, q *kmsg.FetchRequest) *fetching {
 		f.onlyLeader = q.Version < 11
 	}
 	f.minBytes = min(int(q.MinBytes), f.maxBytes)
+	f.rackAware = f.sendsElsewhere()
 	return f
 }
 
@@ -199,7 +197,7 @@ func (f *fetching) read() (bytes int, now bool) {
 		}
 		left = max(0, left-n)
 		bytes += n
-		now = now || p.err != nil || p.diverging || p.aboveEnd
+		now = now || p.err != nil || p.diverging || p.aboveEnd || p.out.PreferredReadReplica >= 0
 	}
 	return bytes, now
 }
@@ -208,6 +206,9 @@ func (f *fetching) readPart(p *fetchPart, maxBytes int, minOne bool) {
 	p.begin()
 	if err := f.checkReplica(p); err != nil {
 		p.fail(err)
+		return
+	}
+	if f.prefer(p) {
 		return
 	}
 	q := f.request(p)

@@ -56,6 +56,7 @@ func brokerEffects() map[string]string {
 func nodeEffects() map[string]string {
 	const told = "Told; the cluster itself sets it."
 	m := map[string]string{
+		"replica.selector.class":                        "Whether consumers are sent to a replica in their rack: org.apache.kafka.common.replica.RackAwareReplicaSelector.",
 		"auto.leader.rebalance.enable":                  "Whether preferred leaders are elected now and then.",
 		"broker.heartbeat.interval.ms":                  "How often a broker tells the controller that it lives.",
 		"broker.rack":                                   "Where a broker stands: replicas are spread over racks.",
