@@ -263,10 +263,14 @@ func TestConsumerGroupRequests(t *testing.T) {
 		q.Group, q.MemberID, q.RebalanceTimeoutMillis = "readers", "m", 10_000
 		q.SubscribedTopicNames, q.Topics = []string{"orders"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 		change(q)
-		return asks[*kmsg.ConsumerGroupHeartbeatResponse](to, q)
+		var resp *kmsg.ConsumerGroupHeartbeatResponse
+		c.Wait("the coordinator", func() bool {
+			resp = asks[*kmsg.ConsumerGroupHeartbeatResponse](to, q)
+			return resp.ErrorCode != kerr.CoordinatorLoadInProgress.Code && resp.ErrorCode != kerr.NotCoordinator.Code
+		})
+		return resp
 	}
 	none := func(*kmsg.ConsumerGroupHeartbeatRequest) {}
-	c.Wait("the coordinator", func() bool { return beat(none).ErrorCode == 0 })
 	resp := beat(none)
 	if resp.MemberEpoch != 2 || *resp.MemberID != "m" || resp.HeartbeatIntervalMillis != 200 || len(resp.Assignment.Topics[0].Partitions) != 2 {
 		t.Errorf("joined with %+v", resp)
