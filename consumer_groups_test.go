@@ -309,12 +309,57 @@ func TestConsumerGroupRequests(t *testing.T) {
 // TestConsumerGroupsCanBeOff: by the feature group.version, and by a config.
 func TestConsumerGroupsCanBeOff(t *testing.T) {
 	t.Parallel()
-	c := minikafka.Start(t, minikafka.Topic("orders", 2), minikafka.Config("group.coordinator.rebalance.protocols", "classic"))
-	to := newGroupClient(t, c, c.Coordinator("readers"))
-	q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-	q.Group, q.MemberID, q.RebalanceTimeoutMillis = "readers", "m", 10_000
-	q.SubscribedTopicNames, q.Topics = []string{"orders"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
-	if got := asks[*kmsg.ConsumerGroupHeartbeatResponse](to, q); got.ErrorCode != kerr.UnsupportedVersion.Code {
-		t.Errorf("got %+v", got)
+	for what, off := range map[string]minikafka.Option{
+		"feature": minikafka.Feature("group.version", 0),
+		"config":  minikafka.Config("group.coordinator.rebalance.protocols", "classic"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c := minikafka.Start(t, minikafka.Topic("orders", 2), off)
+			to := newGroupClient(t, c, c.Coordinator("readers"))
+			q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+			q.Group, q.MemberID, q.RebalanceTimeoutMillis = "readers", "m", 10_000
+			q.SubscribedTopicNames, q.Topics = []string{"orders"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+			if got := asks[*kmsg.ConsumerGroupHeartbeatResponse](to, q); got.ErrorCode != kerr.UnsupportedVersion.Code {
+				t.Errorf("heartbeat: %+v", got)
+			}
+			d := kmsg.NewPtrConsumerGroupDescribeRequest()
+			d.Groups = []string{"readers"}
+			if got := asks[*kmsg.ConsumerGroupDescribeResponse](to, d); got.Groups[0].ErrorCode != kerr.UnsupportedVersion.Code {
+				t.Errorf("described: %+v", got)
+			}
+		})
 	}
+}
+
+// TestConsumerGroupThroughCrashes has consumers come and go while coordinators
+// crash: everything is read in the end.
+func TestConsumerGroupThroughCrashes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, rounds = 6, 12
+		c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", partitions), minikafka.Network(minikafka.PipeNetwork()))
+		p := newParty(t, c)
+		var there []*reader
+		for round := range rounds {
+			there = append(there, p.reader())
+			if len(there) > 3 {
+				there[0].close()
+				there = there[1:]
+			}
+			produceTo(c, "orders", partitions, round*2, 1)
+			down := c.Coordinator("readers")
+			down.Crash()
+			produceTo(c, "orders", partitions, round*2+1, 1)
+			if round%2 == 0 {
+				p.waitRead(partitions * (round*2 + 2))
+			}
+			down.Restart()
+		}
+		p.waitRead(partitions * rounds * 2)
+		waitStable(t, c, "orders", 2, 2, 2)
+		for _, r := range there {
+			r.close()
+		}
+	})
 }

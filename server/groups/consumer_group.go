@@ -151,8 +151,17 @@ func (g *consumerGroup) looked(now time.Time, epoch int32) {
 func (g *consumerGroup) lookAgain() { g.refresh.at, g.refresh.epoch = time.Time{}, 0 }
 
 func (g *consumerGroup) subscribed(topic string) bool {
-	_, ok := g.view(nil).topics()[topic]
-	return ok
+	for _, m := range g.members.All() {
+		if _, ok := slices.BinarySearch(m.topics, topic); ok {
+			return true
+		}
+	}
+	for _, r := range g.regexes.All() {
+		if _, ok := slices.BinarySearch(r.topics, topic); ok {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *consumerGroup) checkDelete() error {

@@ -206,6 +206,10 @@ func TestConsumerGroupServerAssignor(t *testing.T) {
 	expect(t, r.beat("m1", 2, has("a 0 1", "b 0 1")), "2: a[0] b[0]")
 	d := r.shard.ConsumerGroupDescribe([]string{"g"}, timeline.Latest)
 	expect(t, d[0].AssignorName, "range")
+	// As many for both: it is uniform.
+	r.beat("m2", 3, server("uniform"))
+	d = r.shard.ConsumerGroupDescribe([]string{"g"}, timeline.Latest)
+	expect(t, d[0].AssignorName, "uniform")
 	// With uniform nobody would have to move.
 	r.beat("m1", 2, server("uniform"))
 	r.beat("m2", 3, server("uniform"))

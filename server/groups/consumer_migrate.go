@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -94,7 +95,13 @@ func (c *classicGroup) upgraded(m *classicMember, image *election.Image) (*consu
 	if err != nil {
 		return nil, err
 	}
-	wants, err := readSubscription(m.metadata(c.protocolOrNone()))
+	metadata := m.metadata(c.protocolOrNone())
+	if metadata == nil {
+		// In its first rebalance the group has no protocol yet, and in a later one a
+		// new member may not know it: Kafka has no answer for that.
+		return nil, fmt.Errorf("groups: classic group %s has no subscription of %s: %w", c.groupID, m.id, kerr.UnknownServerError)
+	}
+	wants, err := readSubscription(metadata)
 	if err != nil {
 		return nil, cannotUpgrade(c, "a subscription cannot be read")
 	}
@@ -124,7 +131,7 @@ func (c *classicGroup) assignedTo(m *classicMember, image *election.Image) (assi
 	}
 	read := kmsg.NewConsumerMemberAssignment()
 	if err := read.ReadFrom(m.assignment); err != nil {
-		return nil, unreadable("an assignment", kerr.UnknownServerError)
+		return nil, fmt.Errorf("groups: an assignment in classic group %s: %w: %w", c.groupID, err, kerr.UnknownServerError)
 	}
 	if len(read.UserData) > 0 {
 		return nil, cannotUpgrade(c, "its assignor has data of its own, which would be lost")

@@ -99,7 +99,9 @@ func (v consumerView) homogeneous() bool {
 	return true
 }
 
-// assignor is the server assignor that most members would like, or def.
+// assignor is the server assignor that most members would like, or def when nobody
+// has said. Where both that there are have as many, it is uniform, which comes
+// first in Kafka's hash map.
 func (v consumerView) assignor(def string) string {
 	counts := map[string]int{}
 	for _, m := range v.members {
@@ -107,10 +109,10 @@ func (v consumerView) assignor(def string) string {
 			counts[*m.assignor]++
 		}
 	}
-	best := def
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if counts[name] > counts[best] {
-			best = name
+	best, most := def, 0
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(counts))) {
+		if counts[name] > most {
+			best, most = name, counts[name]
 		}
 	}
 	return best
