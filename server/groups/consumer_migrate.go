@@ -45,7 +45,8 @@ func (b *beat) enterGroup(id string, create bool) error {
 }
 
 // upgrade makes a classic group with members a consumer group (validateOnlineUpgrade,
-// convertToConsumerGroup). Who waits in it is told to join again.
+// convertToConsumerGroup). Who waits in it is told to join again; when it fails,
+// nobody is, other than in Kafka.
 func (b *beat) upgrade(c *classicGroup) error {
 	s := b.shard
 	because := ""
@@ -59,10 +60,6 @@ func (b *beat) upgrade(c *classicGroup) error {
 	}
 	if because != "" {
 		return cannotUpgrade(c, because)
-	}
-	for _, m := range c.all() {
-		c.answerJoin(m, joinError(m.id, kerr.RebalanceInProgress))
-		m.answerSync(syncError(kerr.RebalanceInProgress))
 	}
 	g := newConsumerGroup(s.ctx.Timeline(), c.groupID)
 	g.epoch.Set(c.generation)
@@ -78,6 +75,8 @@ func (b *beat) upgrade(c *classicGroup) error {
 	g.hash.Set(metadataHash(g.view(nil).topics(), s.ctx.Image()))
 	b.group, b.records = g, g.records(c.tombstones(nil))
 	for _, m := range c.all() {
+		c.answerJoin(m, joinError(m.id, kerr.RebalanceInProgress))
+		m.answerSync(syncError(kerr.RebalanceInProgress))
 		s.scheduleSession(c.groupID, m.id, millis(m.sessionMs))
 	}
 	s.ctx.Logger().Info("a classic group becomes a consumer group", "group", c.groupID)

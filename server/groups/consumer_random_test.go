@@ -89,6 +89,8 @@ func (w *world) heartbeat(c *client, options ...beatOption) {
 	case errors.Is(err, kerr.UnreleasedInstanceID), errors.Is(err, kerr.FencedInstanceID):
 		c.gone = true // Another has its place.
 		return
+	case errors.Is(err, kerr.UnknownServerError):
+		return // A classic group in its first rebalance: later.
 	case err != nil:
 		w.t.Fatal(err)
 	}
