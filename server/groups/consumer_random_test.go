@@ -60,8 +60,9 @@ func (w *world) say(format string, args ...any) {
 }
 
 // heartbeat sends one; the answer may be lost, and the append may fail.
-func (w *world) heartbeat(c *client, options ...beatOption) {
+func (w *world) heartbeat(c *client) {
 	w.t.Helper()
+	var options []beatOption
 	if c.epoch == joinEpoch || c.full {
 		options = append(options, topics(c.topics...), func(q *kmsg.ConsumerGroupHeartbeatRequest) { q.RebalanceTimeoutMillis = 10_000 })
 		if c.regex != "" {
