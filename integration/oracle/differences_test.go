@@ -15,6 +15,7 @@ func differences() []difference {
 		elr       = "with eligible leader replicas Kafka keeps it as a config of the cluster"
 		none      = "an error has no low watermark"
 		appended  = "LogAppendTime"
+		exist     = "partitions that are not there are refused before the group is asked (KafkaApis.handleOffsetCommitRequest)"
 	)
 	return []difference{
 		{"topics", `create 2 "defaults"`, "NONE, 1 partitions, 3 replicas", created, "default.replication.factor is 1"},
@@ -62,6 +63,10 @@ func differences() []difference {
 		{"idempotence", "negative sequence", "OUT_OF_ORDER_SEQUENCE_NUMBER", "INVALID_RECORD", "the batch is checked before the producer's state (LogValidator)"},
 		{"idempotence", "the fifth last again", "NONE, base offset 4, log start -1", "NONE, base offset 4, log start 0", start},
 		{"leader epochs", "end of -1", "NONE, epoch -1, offset 0", "NONE, epoch -1, offset -1", "an unknown epoch ends nowhere"},
+		{"groups", "commit without being a member to no-such-topic", "UNKNOWN_MEMBER_ID", "UNKNOWN_TOPIC_OR_PARTITION", exist},
+		{"groups", "commit of a generation that is not there to no-such-topic", "ILLEGAL_GENERATION", "UNKNOWN_TOPIC_OR_PARTITION", exist},
+		{"groups", "commit of a generation that is not there to shared", "ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "the member is looked at before its generation (ClassicGroup.validateOffsetCommit)"},
+		{"groups", "offsets of an unknown group", "GROUP_ID_NOT_FOUND", "NONE, -1, with a note false", "a group that is not there has no offsets, which is no error (OffsetMetadataManager.fetchOffsets)"},
 		{"cluster", "cluster, asked for controllers", "NONE", "MISMATCHED_ENDPOINT_TYPE", "controllers are not to be found on a broker's listener"},
 		{"cluster", "elect a leader of looked-at, kind 0", "NONE", "ELECTION_NOT_NEEDED", "the preferred leader leads"},
 		{"cluster", "elect a leader of looked-at, kind 1", "NONE", "ELECTION_NOT_NEEDED", "there is a leader"},
