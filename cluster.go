@@ -41,9 +41,11 @@ type cluster struct {
 	holds   *replication.Holds
 	// witness watches the invariants of replication, while a test runs.
 	witness *replication.Witness
-	rules   election.ConfigRules
-	logger  *slog.Logger
-	testLog *testLog // nil when there is none
+	// batching counts the batches of producers.
+	batching *server.Batching
+	rules    election.ConfigRules
+	logger   *slog.Logger
+	testLog  *testLog // nil when there is none
 
 	brokers     []*brokerNode
 	controllers []*controllerNode
@@ -104,15 +106,16 @@ func open(tb TB, opts []Option) (*Cluster, error) {
 		return nil, err
 	}
 	c := &cluster{
-		layout:  l,
-		network: o.Network,
-		fabric:  fabric.New(),
-		holds:   replication.NewHolds(),
-		logger:  o.Logger,
-		held:    map[log.PartitionID]int{},
-		rules:   configs.Rules{},
-		closed:  make(chan struct{}),
-		ended:   make(chan struct{}),
+		layout:   l,
+		network:  o.Network,
+		fabric:   fabric.New(),
+		holds:    replication.NewHolds(),
+		logger:   o.Logger,
+		held:     map[log.PartitionID]int{},
+		rules:    configs.Rules{},
+		batching: server.NewBatching(),
+		closed:   make(chan struct{}),
+		ended:    make(chan struct{}),
 	}
 	c.changed.init()
 	c.faults = faults.NewSet(c.changed.signal)

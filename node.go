@@ -122,6 +122,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 		Holds:       c.holds,
 		Witness:     c.witness,
 		Faults:      c.faults,
+		Batching:    c.batching,
 		Path:        c.brokerFile(n.plan.id),
 		Disk:        n.disk.use,
 		DiskFailed:  n.diskFailed(life),

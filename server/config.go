@@ -33,6 +33,8 @@ type Config struct {
 	Witness *replication.Witness
 	// Faults are the cluster's faults of requests; nil for none.
 	Faults *faults.Set
+	// Batching counts the batches of producers; nil for nobody.
+	Batching *Batching
 	// Path is the broker's bbolt file.
 	Path string
 	// Disk, when set, is called before the disk is used, for a write with about how

@@ -29,6 +29,8 @@ type producing struct {
 	q     *kmsg.ProduceRequest
 	image *election.Image
 	parts []producePart
+
+	arrived time.Time
 }
 
 // producePart is one partition of it.
@@ -42,6 +44,9 @@ type producePart struct {
 
 	batch   log.Batch
 	framing error // what is wrong with the records as such
+	// As they came; batch may be recompressed.
+	sentBytes int64
+	sentCodec log.Codec
 	// verified is set when the transaction's coordinator has been asked, or need not
 	// be; verification is what it vouched for.
 	verified     bool
@@ -57,7 +62,7 @@ type producePart struct {
 }
 
 func produce(r *request, q *kmsg.ProduceRequest) (kmsg.Response, error) {
-	p := &producing{r: r, q: q, image: r.broker.image()}
+	p := &producing{r: r, q: q, image: r.broker.image(), arrived: time.Now()}
 	p.open()
 	if err := p.check(); err != nil {
 		p.refuse(err)
@@ -67,6 +72,7 @@ func produce(r *request, q *kmsg.ProduceRequest) (kmsg.Response, error) {
 			return nil, err
 		}
 	}
+	r.broker.config.Batching.note(p)
 	if q.Acks == 0 {
 		// An error has no answer to go into: the connection is closed instead.
 		return nil, p.firstError()
@@ -96,6 +102,7 @@ func (p *producing) open() {
 			part := producePart{topic: t.Topic, topicID: t.TopicID, partition: t.Partitions[j].Partition}
 			part.appended = replication.Appended{Base: -1, Last: -1, LogStartOffset: -1}
 			part.batch, part.framing = log.SplitProduced(t.Partitions[j].Records)
+			part.sentBytes, part.sentCodec = int64(len(part.batch.Raw)), part.batch.Codec()
 			if seen != nil {
 				key := place{t.Topic, t.TopicID, part.partition}
 				if before, twice := seen[key]; twice {
@@ -207,7 +214,7 @@ func (p *producing) refuse(err error) {
 
 // append appends to every partition that is left, before any is waited for.
 func (p *producing) append() {
-	now := time.Now().UnixMilli()
+	now := p.arrived.UnixMilli()
 	p.live(func(part *producePart) {
 		part.err = p.appendTo(part, now)
 		if part.err != nil && part.replica != nil && tellsLogStart(errorCode(part.err)) {

@@ -76,6 +76,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 		return s.String(), s, nil
 	case "groups":
 		return showGroups(c, req)
+	case "stats":
+		return showBatches(c, req)
 	case "heal":
 		c.Heal()
 		return "all links are mended", result{Verb: req.Verb}, nil
@@ -92,6 +94,19 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 	default:
 		return e.onNode(c, req)
 	}
+}
+
+// showBatches tells how batches have come.
+func showBatches(c *minikafka.Cluster, req request) (text string, answer any, err error) {
+	if len(req.Args) == 0 {
+		r := c.Batches()
+		return r.String(), r, nil
+	}
+	if req.Args[0] != "reset" {
+		return "", nil, badRequest("stats takes nothing or reset, not %q", req.Args[0])
+	}
+	c.ResetBatches()
+	return "counting anew", result{Verb: req.Verb}, nil
 }
 
 // showGroups tells about all groups, or about one.

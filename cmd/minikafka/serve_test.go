@@ -122,7 +122,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 	p := newPlace(t)
 	p.serve("--listen", "127.0.0.1:0", "--topic", "orders:1", "--broker-ids", "1,2,3", "--controllers", "3")
 	for _, line := range []string{
-		"hold orders/0", "release orders/0", "groups", "groups readers",
+		"hold orders/0", "release orders/0", "groups", "groups readers", "stats", "stats reset", "stats --json",
 		"power-off 1", "restart 1",
 		"pause 1", "resume 1", "pause controller", "resume controller", "pause 2", "crash 2", "restart 2",
 		"shutdown 2", "restart 2",
@@ -143,7 +143,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 	}
 	for line, want := range map[string]int{
 		"crash 9": exitUsage, "crash x": exitUsage, "crash controller:7": exitUsage,
-		"groups a b": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitFailed,
+		"groups a b": exitUsage, "stats now": exitUsage, "stats reset now": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitFailed,
 		"restart controller": exitUsage, "resume controller": exitUsage, "pause 9": exitUsage,
 		"disk 9": exitUsage, "disk controller": exitUsage, "disk 1 broken": exitUsage, "disk 1 slow-reads=x": exitUsage, "disk 1 fail-write=-1": exitUsage,
 		"delay 1 2 -5ms": exitUsage, "delay 1 2 soon": exitUsage, "delay 1 2": exitUsage, "lose 1 2 1.5": exitUsage, "lose 1 2 x": exitUsage, "cut 1 1": exitUsage,

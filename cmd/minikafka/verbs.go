@@ -41,6 +41,7 @@ func verbs() map[string]verb {
 	return map[string]verb{
 		"status":    {use: "status", short: "Show nodes, links and partitions", args: cobra.NoArgs},
 		"groups":    {use: "groups [GROUP]", short: "Show the groups of consumers, or one: members, assignment, offsets", args: cobra.MaximumNArgs(1)},
+		"stats":     {use: "stats [reset]", short: "Show how producers' batches have come, or begin to count anew", args: cobra.MaximumNArgs(1)},
 		"crash":     {use: "crash NODE", short: "End a node as the death of its process would", long: nodeHelp, args: one},
 		"power-off": {use: "power-off NODE", short: "Crash a node and lose what it has not synced", long: nodeHelp, args: one},
 		"shutdown":  {use: "shutdown NODE", short: "Shut a node down in order: leaderships move first", long: nodeHelp, args: one},
