@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/minikafka/minikafka/server"
@@ -25,7 +26,8 @@ const DeadGroup = "Dead"
 // replicated.
 type GroupState struct {
 	ID string `json:"id"`
-	// Type is classic or consumer (KIP-848), "" if there is no such group.
+	// Type is classic, consumer (KIP-848) or share (KIP-932), "" if there is no such
+	// group.
 	Type string `json:"type,omitempty"`
 	// State is Kafka's, such as Empty, PreparingRebalance, CompletingRebalance and
 	// Stable, or Assigning and Reconciling; [DeadGroup] when there is no such
@@ -35,7 +37,7 @@ type GroupState struct {
 	ProtocolType string `json:"protocol_type,omitempty"`
 	// Protocol is the assignor in use.
 	Protocol string `json:"protocol,omitempty"`
-	// Epoch is the group epoch of a group of type consumer.
+	// Epoch is the group epoch of groups of types consumer and share.
 	Epoch int32 `json:"epoch,omitempty"`
 	// Coordinator is the broker that was asked, -1 if there was none.
 	Coordinator int32         `json:"coordinator"`
@@ -50,7 +52,7 @@ type GroupMember struct {
 	InstanceID string `json:"instance_id,omitempty"`
 	ClientID   string `json:"client_id"`
 	Host       string `json:"host"`
-	// Epoch is the member epoch in a group of type consumer.
+	// Epoch is the member epoch in groups of types consumer and share.
 	Epoch int32 `json:"epoch,omitempty"`
 	// Assigned are the partitions the member has been given, by topic, in order.
 	Assigned map[string][]int32 `json:"assigned"`
@@ -214,8 +216,12 @@ func (c *cluster) group(ctx context.Context, id string) GroupState {
 	g.Coordinator = n.plan.id
 	if !g.classic(ctx, n) {
 		g.State = ""
-	} else if g.State == DeadGroup {
+	}
+	if g.State == DeadGroup {
 		g.consumer(ctx, n)
+	}
+	if g.State == DeadGroup {
+		g.share(ctx, n)
 	}
 	slices.SortFunc(g.Members, func(a, b GroupMember) int { return cmp.Compare(a.ID, b.ID) })
 	if g.State != "" {
@@ -262,20 +268,58 @@ func assigned(encoded []byte) map[string][]int32 {
 }
 
 // consumer describes a group of the new protocol. One that does not exist stays
-// dead.
+// dead; the state is empty when the coordinator cannot be asked.
 func (g *GroupState) consumer(ctx context.Context, n *brokerNode) {
 	q := kmsg.NewPtrConsumerGroupDescribeRequest()
 	q.Groups = []string{g.ID}
 	resp, ok := ask[*kmsg.ConsumerGroupDescribeResponse](ctx, n, q)
-	if !ok || len(resp.Groups) == 0 || resp.Groups[0].ErrorCode != 0 {
+	if !ok || len(resp.Groups) == 0 {
+		g.State = ""
 		return
 	}
 	d := resp.Groups[0]
+	if !g.found(d.ErrorCode) {
+		return
+	}
 	g.Type, g.State, g.Protocol, g.Epoch = "consumer", d.State, d.AssignorName, d.Epoch
 	for _, m := range d.Members {
 		member := GroupMember{
 			ID: m.MemberID, InstanceID: deref(m.InstanceID), ClientID: m.ClientID, Host: m.ClientHost, Epoch: m.MemberEpoch,
 			Assigned: map[string][]int32{},
+		}
+		for _, t := range m.Assignment.TopicPartitions {
+			member.Assigned[t.Topic] = slices.Sorted(slices.Values(t.Partitions))
+		}
+		g.Members = append(g.Members, member)
+	}
+}
+
+// found tells whether a description describes the group: it may not exist, or not be
+// known now.
+func (g *GroupState) found(code int16) bool {
+	if code != 0 && code != kerr.GroupIDNotFound.Code {
+		g.State = ""
+	}
+	return code == 0
+}
+
+// share describes a share group, as consumer does others.
+func (g *GroupState) share(ctx context.Context, n *brokerNode) {
+	q := kmsg.NewPtrShareGroupDescribeRequest()
+	q.Version, q.GroupIDs = 1, []string{g.ID}
+	resp, ok := ask[*kmsg.ShareGroupDescribeResponse](ctx, n, q)
+	if !ok || len(resp.Groups) == 0 {
+		g.State = ""
+		return
+	}
+	d := resp.Groups[0]
+	if !g.found(d.ErrorCode) {
+		return
+	}
+	g.Type, g.State, g.Protocol, g.Epoch = "share", d.GroupState, d.Assignor, d.GroupEpoch
+	for _, m := range d.Members {
+		member := GroupMember{
+			ID: m.MemberID, ClientID: m.ClientID, Host: m.ClientHost, Epoch: m.MemberEpoch, Assigned: map[string][]int32{},
 		}
 		for _, t := range m.Assignment.TopicPartitions {
 			member.Assigned[t.Topic] = slices.Sorted(slices.Values(t.Partitions))

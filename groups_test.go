@@ -361,3 +361,38 @@ func (g *committer) fetch(ctx context.Context) (int64, bool) {
 	}
 	return got.Topics[0].Partitions[0].Offset, true
 }
+
+func TestGroupsOfEveryType(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", 2), minikafka.Network(minikafka.PipeNetwork()))
+		newGroupClient(t, c, c.Coordinator("old")).join("old")
+
+		modern := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		modern.Group, modern.MemberID, modern.SubscribedTopicNames, modern.RebalanceTimeoutMillis = "new", "member", []string{"orders"}, 60000
+		modern.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+		if resp := asks[*kmsg.ConsumerGroupHeartbeatResponse](newGroupClient(t, c, c.Coordinator("new")), modern); resp.ErrorCode != 0 {
+			t.Fatalf("new: %v", kerr.ErrorForCode(resp.ErrorCode))
+		}
+		share := kmsg.NewPtrShareGroupHeartbeatRequest()
+		share.GroupID, share.MemberID, share.SubscribedTopicNames = "shared", "AAAAAAAAAAAAAAAAAAAAAQ", []string{"orders"}
+		if resp := asks[*kmsg.ShareGroupHeartbeatResponse](newGroupClient(t, c, c.Coordinator("shared")), share); resp.ErrorCode != 0 {
+			t.Fatalf("shared: %v", kerr.ErrorForCode(resp.ErrorCode))
+		}
+		c.Wait("all groups", func() bool { return len(c.Groups()) == 3 })
+		for i, want := range []struct{ id, kind, protocol, member string }{
+			{"new", "consumer", "uniform", "member"},
+			{"old", "classic", "range", c.Group("old").Members[0].ID},
+			{"shared", "share", "simple", share.MemberID},
+		} {
+			c.Wait("the member of "+want.id, func() bool {
+				g := c.Groups()[i]
+				return want.id == "old" || len(g.Members) == 1 && len(g.Members[0].Assigned["orders"]) == 2
+			})
+			g := c.Groups()[i]
+			if g.ID != want.id || g.Type != want.kind || g.State != "Stable" || g.Protocol != want.protocol || g.Members[0].ID != want.member {
+				t.Errorf("got %+v, want %v", g, want)
+			}
+		}
+	})
+}

@@ -128,7 +128,7 @@ func (w *watch) changes() func(ctx context.Context) bool {
 			continue
 		}
 		// The channel first: replicas that come later announce themselves by it.
-		sources = append(sources, life.Changed(), life.GroupsChanged(), life.TransactionsChanged())
+		sources = append(append(sources, life.Changed()), life.CoordinatorsChanged()...)
 		if ready := life.Ready(); !closed(ready) {
 			sources = append(sources, ready)
 		}

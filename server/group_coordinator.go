@@ -132,16 +132,17 @@ func (b *Broker) Coordinates(topic string, partition int32) bool {
 		return b.groups.Serves(partition)
 	case transactionState:
 		return b.transactions.Serves(partition)
+	case shareGroupState:
+		return b.shareStates.Serves(partition)
 	}
 	return true
 }
 
-// GroupsChanged is closed when the state of groups that this broker coordinates may
-// have changed.
-func (b *Broker) GroupsChanged() <-chan struct{} { return b.groups.Changed() }
-
-// TransactionsChanged is for transactions what GroupsChanged is for groups.
-func (b *Broker) TransactionsChanged() <-chan struct{} { return b.transactions.Changed() }
+// CoordinatorsChanged are closed when the state that this broker coordinates may
+// have changed: of groups, transactions, or shares.
+func (b *Broker) CoordinatorsChanged() []<-chan struct{} {
+	return []<-chan struct{}{b.groups.Changed(), b.transactions.Changed(), b.shareStates.Changed()}
+}
 
 // CreateInternal has an internal topic created, in the background.
 func (b *Broker) CreateInternal(topic string) { _ = b.autoCreate([]string{topic}) }
