@@ -3,6 +3,7 @@ package minikafka
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/minikafka/minikafka/replication/fabric"
 	"github.com/minikafka/minikafka/server"
@@ -32,7 +33,11 @@ func (c *Cluster) Broker(id int32) *Broker {
 			return b
 		}
 	}
-	c.check(fmt.Errorf("%w: broker %d", ErrUnknownNode, id))
+	ids := make([]string, len(c.brokers))
+	for i, b := range c.brokers {
+		ids[i] = fmt.Sprint(b.ID())
+	}
+	c.check(fmt.Errorf("%w: broker %d: there are %s", ErrUnknownNode, id, strings.Join(ids, ", ")))
 	return nil
 }
 
@@ -151,8 +156,11 @@ func (c *cluster) reachesController(n fabric.Node) bool {
 func (b *Broker) CloseClientConnections() {
 	b.cluster.tb.Helper()
 	life := b.place.running()
-	if life == nil {
-		b.cluster.check(fmt.Errorf("%w: %v", ErrNotRunning, b))
+	switch {
+	case b.cluster.cluster.isClosed():
+		b.cluster.check(ErrClosed)
+	case life == nil:
+		b.cluster.check(fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, b, b.State()))
 	}
 	life.CloseClientConnections()
 }

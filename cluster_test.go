@@ -139,17 +139,18 @@ func TestVerbsOnTheWrongNode(t *testing.T) {
 		name string
 		do   func(*minikafka.Cluster)
 		want error
+		says string
 	}{
-		{"restart of a running broker", func(c *minikafka.Cluster) { c.Broker(0).Restart() }, minikafka.ErrRunning},
-		{"restart of a running controller", func(c *minikafka.Cluster) { c.Controller().Restart() }, minikafka.ErrRunning},
-		{"an unknown broker", func(c *minikafka.Cluster) { c.Broker(7) }, minikafka.ErrUnknownNode},
-		{"an unknown topic", func(c *minikafka.Cluster) { c.PartitionState("nope", 0) }, minikafka.ErrUnknownTopic},
-		{"the leader of an unknown topic", func(c *minikafka.Cluster) { c.Leader("nope", 0) }, minikafka.ErrUnknownTopic},
-		{"crash twice", func(c *minikafka.Cluster) { c.Broker(1).Crash(); c.Broker(1).Crash() }, minikafka.ErrNotRunning},
+		{"restart of a running broker", func(c *minikafka.Cluster) { c.Broker(0).Restart() }, minikafka.ErrRunning, "Crash"},
+		{"restart of a running controller", func(c *minikafka.Cluster) { c.Controller().Restart() }, minikafka.ErrRunning, "Crash"},
+		{"an unknown broker", func(c *minikafka.Cluster) { c.Broker(7) }, minikafka.ErrUnknownNode, "there are 0, 1"},
+		{"an unknown topic", func(c *minikafka.Cluster) { c.PartitionState("nope", 0) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"the leader of an unknown topic", func(c *minikafka.Cluster) { c.Leader("nope", 0) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"crash twice", func(c *minikafka.Cluster) { c.Broker(1).Crash(); c.Broker(1).Crash() }, minikafka.ErrNotRunning, "is crashed: Restart"},
 	}
 	for _, tc := range cases {
-		if err := c.Try(tc.do); !errors.Is(err, tc.want) {
-			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+		if err := c.Try(tc.do); !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, want %v, and %q in it", tc.name, err, tc.want, tc.says)
 		}
 	}
 }

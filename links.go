@@ -88,7 +88,11 @@ func (c *Cluster) Lose(from, to Node, share float64) {
 
 // Heal mends all links: it ends splits, cuts, delays and losses. What waits at a
 // link arrives.
-func (c *Cluster) Heal() { c.cluster.fabric.Heal() }
+func (c *Cluster) Heal() {
+	c.tb.Helper()
+	c.check(c.ours())
+	c.cluster.fabric.Heal()
+}
 
 // link tells whether there is such a link.
 func (c *Cluster) link(verb string, from, to Node) error {

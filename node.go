@@ -107,7 +107,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 	n.mu.Unlock()
 	switch {
 	case running:
-		return nil, fmt.Errorf("%w: %v", ErrRunning, n.name)
+		return nil, fmt.Errorf("%w: %v: end it first, with Crash, PowerOff or Shutdown", ErrRunning, n.name)
 	case c.isClosed():
 		return nil, ErrClosed
 	}
@@ -170,7 +170,7 @@ func (n *brokerNode) end(ctx context.Context, how State) error {
 	}
 	n.mu.Unlock()
 	if b == nil {
-		return fmt.Errorf("%w: %v", ErrNotRunning, n.name)
+		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, n.name, n.stateNow())
 	}
 	n.cluster.changed.signal()
 	var err error
@@ -215,7 +215,7 @@ func (n *controllerNode) start() error {
 	c := n.cluster
 	switch {
 	case n.running() != nil:
-		return fmt.Errorf("%w: %v", ErrRunning, n.name)
+		return fmt.Errorf("%w: %v: end it first, with Crash, PowerOff or Shutdown", ErrRunning, n.name)
 	case c.isClosed():
 		return ErrClosed
 	}
@@ -253,7 +253,7 @@ func (n *controllerNode) end(how State) error {
 	}
 	n.mu.Unlock()
 	if life == nil {
-		return fmt.Errorf("%w: %v", ErrNotRunning, n.name)
+		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, n.name, n.stateNow())
 	}
 	end := life.Crash
 	if how == ShutDown {

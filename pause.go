@@ -27,7 +27,7 @@ func (n *brokerNode) pause(paused bool) error {
 	n.mu.Unlock()
 	switch {
 	case life == nil:
-		return fmt.Errorf("%w: %v: Restart it", ErrNotRunning, n.name)
+		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, n.name, n.stateNow())
 	case paused:
 		life.Pause()
 	default:
@@ -50,7 +50,7 @@ func (n *controllerNode) pause(paused bool) error {
 	n.mu.Unlock()
 	switch {
 	case life == nil:
-		return fmt.Errorf("%w: %v: Restart it", ErrNotRunning, n.name)
+		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, n.name, n.stateNow())
 	case paused:
 		n.cluster.fabric.Pause(n.name)
 	default:

@@ -86,6 +86,8 @@ func (b *Broker) produce(ctx context.Context, topic string, partition int32, ack
 func (n *brokerNode) produce(ctx context.Context, topic string, partition int32, acks int16, records []Record) (int64, error) {
 	life := n.running()
 	switch {
+	case n.cluster.isClosed():
+		return -1, ErrClosed
 	case life == nil:
 		return -1, ErrNotRunning
 	case n.isPaused():

@@ -60,7 +60,7 @@ func (c *Cluster) PartitionState(topic string, partition int32) PartitionState {
 	c.check(err)
 	p := c.cluster.partition(topic, partition)
 	if p == nil {
-		c.check(unknownPartition(topic, partition))
+		c.check(c.cluster.unknownPartition(topic, partition))
 	}
 	return c.cluster.partitionState(topic, id, p)
 }
@@ -106,7 +106,10 @@ func (c *cluster) node(id int32) *brokerNode {
 	return nil
 }
 
-func unknownPartition(topic string, partition int32) error {
+func (c *cluster) unknownPartition(topic string, partition int32) error {
+	if c.isClosed() {
+		return ErrClosed
+	}
 	return fmt.Errorf("%w: %s/%d", ErrUnknownTopic, topic, partition)
 }
 
@@ -125,11 +128,11 @@ func (c *cluster) partition(topic string, partition int32) *election.Partition {
 
 func (c *cluster) partitionID(topic string, partition int32) (log.PartitionID, error) {
 	if c.partition(topic, partition) == nil {
-		return log.PartitionID{}, unknownPartition(topic, partition)
+		return log.PartitionID{}, c.unknownPartition(topic, partition)
 	}
 	image := c.image()
 	if image == nil || image.Topics[topic] == nil {
-		return log.PartitionID{}, unknownPartition(topic, partition)
+		return log.PartitionID{}, c.unknownPartition(topic, partition)
 	}
 	return log.PartitionID{Topic: image.Topics[topic].ID, Partition: partition}, nil
 }
@@ -138,7 +141,7 @@ func (c *cluster) partitionID(topic string, partition int32) (log.PartitionID, e
 func (c *cluster) leader(topic string, partition int32) (*brokerNode, error) {
 	p := c.partition(topic, partition)
 	if p == nil {
-		return nil, unknownPartition(topic, partition)
+		return nil, c.unknownPartition(topic, partition)
 	}
 	n := c.node(p.Leader)
 	switch {

@@ -40,6 +40,9 @@ func (c *Cluster) Elect(topic string, partition int32, unclean bool) *Broker {
 
 // do sends a command to the controller through a broker that reaches it.
 func (c *cluster) do(ctx context.Context, cmd election.Command) (any, error) {
+	if c.isClosed() {
+		return nil, ErrClosed
+	}
 	var via *server.Broker
 	for _, n := range c.brokers {
 		life := n.running()
