@@ -245,3 +245,53 @@ func consumerGroups(t *testing.T, client client) {
 	t.Run("pattern", func(t *testing.T) { pattern(t, client) })
 	t.Run("migrate", func(t *testing.T) { migrate(t, client) })
 }
+
+// classicGroup has members of the classic protocol join, outlive their coordinator, and leave: every value is read, and in the
+// end all are committed.
+func classicGroup(t *testing.T, client client) {
+	t.Parallel()
+	r := newReading(t, client)
+	r.produce(topic, 4)
+	first := r.join("classic", topic)
+	r.awaitStable("classic", topic, 4)
+	r.awaitRead()
+	second := r.join("classic", topic)
+	r.awaitStable("classic", topic, 2, 2)
+	r.produce(topic, 4)
+	r.awaitRead()
+	r.awaitCommits(topic, 4)
+
+	before := r.c.Group(readers)
+	old := r.c.Coordinator(readers)
+	old.Crash()
+	r.produce(topic, 4)
+	r.awaitRead()
+	after := r.awaitStable("classic", topic, 2, 2)
+	r.awaitCommits(topic, 4)
+	if after.Coordinator == before.Coordinator {
+		t.Errorf("broker %d still coordinates", after.Coordinator)
+	}
+	old.Restart()
+	r.c.WaitHealthy()
+	second.leave()
+	r.awaitStable("classic", topic, 4)
+	r.produce(topic, 4)
+	r.awaitRead()
+	r.awaitCommits(topic, 4)
+	first.leave()
+	r.c.Wait("an empty group", func() bool { return r.c.Group(readers).State == "Empty" })
+}
+
+// awaitCommits waits until all that there is has been committed.
+func (r *reading) awaitCommits(topic string, partitions int32) {
+	r.t.Helper()
+	r.c.Wait("all to be committed", func() bool {
+		g := r.c.Group(readers)
+		for p := range partitions {
+			if g.Offset(topic, p) != r.c.PartitionState(topic, p).HighWatermark {
+				return false
+			}
+		}
+		return true
+	})
+}

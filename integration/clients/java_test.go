@@ -30,7 +30,9 @@ func TestJava(t *testing.T) {
 		t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
 		t.Run("lost with acks=1", func(t *testing.T) { lost(t, client) })
 		t.Run("admin", func(t *testing.T) { admin(t, administrator) })
-		t.Run("groups", func(t *testing.T) { consumerGroups(t, java(t, kafkaClients, "Member")) })
+		member := java(t, kafkaClients, "Member")
+		t.Run("classic group", func(t *testing.T) { classicGroup(t, member) })
+		t.Run("groups", func(t *testing.T) { consumerGroups(t, member) })
 	})
 	t.Run(oldKafkaClients, func(t *testing.T) {
 		t.Parallel()

@@ -12,6 +12,7 @@ func TestKafkaJS(t *testing.T) {
 	client := node(t)
 	t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
 	t.Run("admin", func(t *testing.T) { admin(t, client) })
+	t.Run("classic group", func(t *testing.T) { classicGroup(t, client) })
 }
 
 // node is kafkajs, which consumes as a member of a group only. It has no dependencies.

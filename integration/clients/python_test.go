@@ -42,6 +42,7 @@ func TestPython(t *testing.T) {
 			if program.admin {
 				t.Run("admin", func(t *testing.T) { admin(t, client) })
 			}
+			t.Run("classic group", func(t *testing.T) { classicGroup(t, client) })
 			if program.groups {
 				t.Run("groups", func(t *testing.T) { consumerGroups(t, client) })
 			}

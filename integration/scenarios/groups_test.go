@@ -58,8 +58,8 @@ func groupGoesOn(t *testing.T, member groupMember) {
 		}
 	}
 	sent := 0
-	send := func(n int) {
-		for range n {
+	send := func() {
+		for range 10 * partitions {
 			c.Produce("orders", int32(sent%partitions), minikafka.Values(fmt.Sprintf("order %d", sent))...)
 			sent++
 		}
@@ -87,14 +87,14 @@ func groupGoesOn(t *testing.T, member groupMember) {
 		})
 	}
 
-	send(60)
+	send()
 	hire()
 	stable(1)
 	caughtUp()
 	fire := hire()
-	send(60)
+	send()
 	stable(2)
-	send(60)
+	send()
 	fire()
 	stable(1)
 	caughtUp()
@@ -105,7 +105,7 @@ func groupGoesOn(t *testing.T, member groupMember) {
 	before := offsets(c.Group(group))
 	old := c.Coordinator(group)
 	old.Crash()
-	send(60)
+	send()
 	stable(3)
 	caughtUp()
 	for p, o := range before {
@@ -115,7 +115,7 @@ func groupGoesOn(t *testing.T, member groupMember) {
 	}
 	old.Restart()
 	c.WaitHealthy()
-	send(60)
+	send()
 	caughtUp()
 }
 

@@ -1,11 +1,13 @@
-"""aiokafka as a program: produce BOOTSTRAP TOPIC ACKS, or consume BOOTSTRAP TOPIC."""
+"""aiokafka as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or member BOOTSTRAP GROUP classic TOPIC
+[INSTANCE]."""
 
 import asyncio
 import json
 import logging
 import sys
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
 
 logging.basicConfig(level=logging.WARNING)
 
@@ -54,5 +56,39 @@ async def consume(bootstrap, topic):
     await consumer.stop()
 
 
+def happens(event, what):
+    print(json.dumps({"event": event, "what": what}), flush=True)
+
+
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_assigned(self, assigned):
+        happens("assigned", " ".join(sorted(f"{p.topic}-{p.partition}" for p in assigned)))
+
+    def on_partitions_revoked(self, revoked):
+        happens("revoked", " ".join(sorted(f"{p.topic}-{p.partition}" for p in revoked)))
+
+
+async def member(bootstrap, group, _, topic, instance=None):
+    """Tells what it is given, what is taken from it and what it reads, and leaves at the end of its input."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, group_instance_id=instance, enable_auto_commit=False,
+        auto_offset_reset="earliest", heartbeat_interval_ms=100, fetch_max_wait_ms=100, metadata_max_age_ms=200,
+        retry_backoff_ms=10)
+    consumer.subscribe([topic], listener=Listener())
+    await consumer.start()
+    over = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    while not over.done():
+        records = await consumer.getmany(timeout_ms=100)
+        for batch in records.values():
+            for r in batch:
+                happens("read", r.value.decode())
+        if records:
+            try:
+                await consumer.commit()
+            except KafkaError as e:
+                happens("failed", repr(e))
+    await consumer.stop()
+
+
 if __name__ == "__main__":
-    asyncio.run({"produce": produce, "consume": consume}[sys.argv[1]](*sys.argv[2:]))
+    asyncio.run({"produce": produce, "consume": consume, "member": member}[sys.argv[1]](*sys.argv[2:]))

@@ -1,10 +1,13 @@
-"""kafka-python as a program: produce BOOTSTRAP TOPIC ACKS, or consume BOOTSTRAP TOPIC."""
+"""kafka-python as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or member BOOTSTRAP GROUP classic TOPIC
+[INSTANCE]."""
 
 import json
 import logging
 import sys
+import threading
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 logging.basicConfig(level=logging.WARNING)
 
@@ -53,5 +56,45 @@ def consume(bootstrap, topic):
     consumer.close()
 
 
+def tell(event, what):
+    sys.stdout.write(json.dumps({"event": event, "what": what}) + "\n")
+    sys.stdout.flush()
+
+
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_assigned(self, assigned):
+        tell("assigned", " ".join(sorted(f"{p.topic}-{p.partition}" for p in assigned)))
+
+    def on_partitions_revoked(self, revoked):
+        tell("revoked", " ".join(sorted(f"{p.topic}-{p.partition}" for p in revoked)))
+
+
+def member(bootstrap, group, _, topic, instance=None):
+    """Tells what it is given, what is taken from it and what it reads, and leaves at the end of its input."""
+    consumer = KafkaConsumer(
+        **CONFIG, bootstrap_servers=bootstrap.split(","), group_id=group, group_instance_id=instance,
+        enable_auto_commit=False, auto_offset_reset="earliest", heartbeat_interval_ms=100, fetch_max_wait_ms=100,
+        metadata_max_age_ms=200)
+    over = threading.Event()
+
+    def read_input():
+        sys.stdin.read()
+        over.set()
+
+    threading.Thread(target=read_input, daemon=True).start()
+    consumer.subscribe([topic], listener=Listener())
+    while not over.is_set():
+        records = consumer.poll(timeout_ms=100)
+        for batch in records.values():
+            for r in batch:
+                tell("read", r.value.decode())
+        if records:
+            try:
+                consumer.commit()
+            except KafkaError as e:
+                tell("failed", repr(e))
+    consumer.close()
+
+
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume}[sys.argv[1]](*sys.argv[2:])
+    {"produce": produce, "consume": consume, "member": member}[sys.argv[1]](*sys.argv[2:])

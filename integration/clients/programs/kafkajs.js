@@ -1,4 +1,4 @@
-// kafkajs as a program: produce BOOTSTRAP TOPIC ACKS, or admin BOOTSTRAP.
+// kafkajs as a program: produce BOOTSTRAP TOPIC ACKS, admin BOOTSTRAP, or member BOOTSTRAP GROUP classic TOPIC.
 'use strict'
 
 const readline = require('node:readline')
@@ -117,5 +117,32 @@ async function admin(bootstrap) {
   await client.disconnect()
 }
 
+// Tells what it is given and what it reads, and leaves at the end of its input.
+async function member(bootstrap, groupId, protocol, topic) {
+  const tell = (event, what) => print({ event, what })
+  const consumer = connect(bootstrap, 1000).consumer({
+    groupId, heartbeatInterval: 100, sessionTimeout: 6000, rebalanceTimeout: 6000, maxWaitTimeInMs: 100, metadataMaxAge: 200,
+  })
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
+    tell('assigned', Object.entries(memberAssignment).flatMap(([t, ps]) => ps.map(p => `${t}-${p}`)).sort().join(' '))
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachMessage: async ({ topic, partition, message }) => {
+      tell('read', message.value.toString())
+      try {
+        await consumer.commitOffsets([{ topic, partition, offset: String(Number(message.offset) + 1) }])
+      } catch (e) {
+        tell('failed', String(e))
+      }
+    },
+  })
+  process.stdin.resume()
+  await new Promise(resolve => process.stdin.on('end', resolve))
+  await consumer.disconnect()
+}
+
 const [command, ...args] = process.argv.slice(2)
-void { produce, admin }[command](...args)
+void { produce, admin, member }[command](...args)
