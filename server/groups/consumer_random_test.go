@@ -317,7 +317,7 @@ func (w *world) settle() {
 func TestRandomConsumerGroup(t *testing.T) {
 	t.Parallel()
 	r := randomOf(t)
-	for round := range 150 {
+	for round := range 50 {
 		var static map[string]string
 		if round%2 == 0 {
 			static = atOnce()
