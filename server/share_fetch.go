@@ -138,6 +138,6 @@ func (r *request) respondShares(
 // newSharePart is a partition of an answer without anything to tell.
 func newSharePart(id log.PartitionID) kmsg.ShareFetchResponseTopicPartition {
 	p := kmsg.NewShareFetchResponseTopicPartition()
-	p.Partition = id.Partition
+	p.Partition, p.Records = id.Partition, []byte{} // Java's client takes no null.
 	return p
 }

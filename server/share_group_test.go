@@ -16,10 +16,10 @@ import (
 
 // shareConsumer returns franz-go's consumer of a share group, g, that begins at the
 // beginning.
-func (c *cluster) shareConsumer(opts ...kgo.Opt) *kgo.Client {
+func (c *cluster) shareConsumer() *kgo.Client {
 	c.t.Helper()
 	c.groupConfig("g", "share.auto.offset.reset", "earliest")
-	return c.kgo(append([]kgo.Opt{kgo.ShareGroup("g"), kgo.ConsumeTopics("t"), kgo.FetchMaxWait(500 * time.Millisecond)}, opts...)...)
+	return c.kgo(kgo.ShareGroup("g"), kgo.ConsumeTopics("t"), kgo.FetchMaxWait(500*time.Millisecond))
 }
 
 // groupConfig sets a config of a group.
@@ -181,7 +181,7 @@ func TestShareGroupSurvivesCrashes(t *testing.T) {
 	for _, victim := range []string{"leader", "share coordinator", "group coordinator"} {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
-			c := shareCluster(t, 3, map[string]string{"offsets.topic.replication.factor": "3", "group.share.heartbeat.interval.ms": "5000"})
+			c := shareCluster(t, 3, nil)
 			c.createTopic("t", 1, 3, nil)
 			c.produceMany(1, 50)
 			var done deliveries

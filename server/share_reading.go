@@ -257,7 +257,7 @@ func sliceBatches(records []byte, batches []share.Range, at []int, first, last i
 		}
 	}
 	if from < 0 {
-		return nil
+		return []byte{}
 	}
 	return records[from:to]
 }

@@ -180,6 +180,9 @@ func shareCluster(t *testing.T, brokers int32, static map[string]string) *cluste
 		"share.coordinator.state.topic.replication.factor": fmt.Sprint(brokers),
 		"share.coordinator.state.topic.min.isr":            "1",
 		"offsets.topic.num.partitions":                     "3",
+		"group.share.heartbeat.interval.ms":                "200",
+		"group.share.min.heartbeat.interval.ms":            "200",
+		"group.share.assignment.interval.ms":               "0",
 		"offsets.topic.replication.factor":                 fmt.Sprint(brokers),
 	}
 	for k, v := range static {
@@ -196,7 +199,7 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 	c.produceBatches("t", 5, 5)
 	a, b := c.shareMember("g", "a", "t"), c.shareMember("g", "b", "t")
 	a.wants("all", acquired(0, 9, 1))
-	if r := b.fetch(100); r.ErrorCode != 0 || len(r.Topics) != 1 || len(r.Topics[0].Partitions[0].AcquiredRecords) > 0 {
+	if r := b.fetch(100); r.ErrorCode != 0 || len(r.Topics) != 1 || len(r.Topics[0].Partitions[0].AcquiredRecords) > 0 || r.Topics[0].Partitions[0].Records == nil {
 		t.Fatalf("b: %+v", r)
 	}
 	if err := b.ack(0, 9, 1); !errors.Is(err, kerr.InvalidRecordState) {
