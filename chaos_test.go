@@ -141,7 +141,7 @@ func (r *eagerReader) check(ctx context.Context, t *testing.T, c *minikafka.Clus
 	}
 }
 
-// chaos lets a client work through a time of chaos, in virtual time.
+// chaos lets clients work through a time of chaos, and checks what is left of it.
 func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafka.Option) {
 	t.Helper()
 	const partitions = 3
@@ -158,7 +158,7 @@ func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafk
 	var l ledger
 	ctx, stop := context.WithCancel(t.Context())
 	var working, consuming sync.WaitGroup
-	working.Go(func() { l.work(ctx, cl, partitions, time.Second) })
+	working.Go(func() { l.work(ctx, cl, partitions, min(time.Second, o.Every/10)) })
 	read := eagerReader{read: map[int32][]string{}, changed: make(chan struct{})}
 	consumer := client(t, c, append(onPipes(c), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	reading, stopReading := context.WithCancel(t.Context())
@@ -191,7 +191,6 @@ func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafk
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	synctest.Wait()
 	if left := openFiles(c.DataDir()); len(left) > 0 {
 		t.Errorf("files are left open: %v", left)
 	}
@@ -246,6 +245,15 @@ func TestChaos(t *testing.T) {
 				chaos(t, seed, minikafka.ChaosOptions{For: 5 * time.Minute, Every: 10 * time.Second, Lasting: 8 * time.Second})
 			})
 		})
+	}
+}
+
+// The same over sockets, in real time.
+func TestChaosOverTCP(t *testing.T) {
+	t.Parallel()
+	for _, seed := range seeds(t)[:1] {
+		chaos(t, seed, minikafka.ChaosOptions{For: 2 * time.Second, Every: 200 * time.Millisecond},
+			minikafka.Network(nil), minikafka.Timing(minikafka.FastTimings))
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 type executor struct {
 	cluster *minikafka.Cluster
 
-	mu    sync.Mutex // guards holds
+	mu    sync.Mutex // guards what follows
 	holds map[string]func()
+	run   *minikafka.ChaosRun // the newest
 }
 
 func newExecutor(c *minikafka.Cluster) *executor {
@@ -87,6 +88,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 		return e.onLink(c, req)
 	case "disk":
 		return e.disk(c, req)
+	case "chaos":
+		return e.chaos(c, req)
 	case "hold", "release", "elect":
 		return e.onPartition(c, req)
 	case "fault add", "fault list", "fault remove", "fault wait":

@@ -128,6 +128,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 		"shutdown 2", "restart 2",
 		"split 1,2 3", "heal", "isolate 3", "heal", "cut 1 2", "delay 1 2 5ms", "delay 2 controller 1ms 2ms", "lose 1 3 0.1", "heal",
 		"disk 1 slow-writes=1ms slow-syncs=1ms slow-reads=1ms fail-write=1000 fail-sync=1000 fail-read=1000 full-after=1000000", "disk 1",
+		"chaos 100ms 7", "chaos 0", "chaos 1h", "chaos 0",
 		"crash controller", "restart controller", "power-off controller", "restart controller",
 		"shutdown controller:2", "restart controller:2",
 	} {
@@ -145,6 +146,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 		"crash 9": exitUsage, "crash x": exitUsage, "crash controller:7": exitUsage,
 		"groups a b": exitUsage, "stats now": exitUsage, "stats reset now": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitFailed,
 		"restart controller": exitUsage, "resume controller": exitUsage, "pause 9": exitUsage,
+		"chaos soon": exitUsage, "chaos 1m x": exitUsage, "chaos -1m": exitUsage,
 		"disk 9": exitUsage, "disk controller": exitUsage, "disk 1 broken": exitUsage, "disk 1 slow-reads=x": exitUsage, "disk 1 fail-write=-1": exitUsage,
 		"delay 1 2 -5ms": exitUsage, "delay 1 2 soon": exitUsage, "delay 1 2": exitUsage, "lose 1 2 1.5": exitUsage, "lose 1 2 x": exitUsage, "cut 1 1": exitUsage,
 	} {

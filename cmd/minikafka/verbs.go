@@ -70,6 +70,14 @@ func verbs() map[string]verb {
 			long:  diskHelp,
 			args:  cobra.MinimumNArgs(1),
 		},
+		"chaos": {
+			use:   "chaos TIME [SEED]",
+			short: "Cause faults at random for a time, and mend everything in the end",
+			long: "Cause faults of brokers, controllers, links, disks and answers at random, for a time such as 1m, and mend\n" +
+				"everything in the end. The schedule follows from the seed, 1 by default, and is printed at once. With a TIME\n" +
+				"of 0 what is under way ends early.",
+			args: cobra.RangeArgs(1, 2),
+		},
 		"heal": {use: "heal", short: "Mend all links", args: cobra.NoArgs},
 		"split": {
 			use:   "split NODE[,NODE...] NODE[,NODE...]...",
