@@ -167,7 +167,8 @@ func deathRows() []row {
 			check(e, "log end of the follower", e.end(e.C, t), 3)
 		}},
 		{id: "E05", title: "a dead leader is followed by the first live in-sync replica in assignment order, with the next epoch", during: aBrokerIsKilled, run: func(e *env) {
-			t := e.topic(on(e.C, e.B, e.A))
+			t, reordered := e.topic(on(e.C, e.B, e.A)), e.topic(on(e.C, e.A, e.B))
+			e.prefer(reordered, e.C, e.B, e.A) // The ISR keeps its order.
 			before := e.partition(t)
 			check(e, "leader", e.name(before.leader), "C")
 			e.put(t, "a")
@@ -179,6 +180,7 @@ func deathRows() []row {
 				check(e, "leader until the broker is fenced", e.name(e.partition(t).leader), "C")
 			}
 			e.next("C is fenced")
+			e.waitLeader(reordered, e.B)
 			after := e.waitLeader(t, e.B)
 			check(e, "leader epoch", after.epoch, before.epoch+1)
 			checkSet(e, "in-sync replicas", after.isr, e.A, e.B)

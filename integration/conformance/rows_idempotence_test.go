@@ -76,12 +76,17 @@ func idempotenceRows() []row {
 		{id: "I01", title: "a batch that is one of the producer's last five is a duplicate: the original offset, nothing stored", run: func(e *env) {
 			p := e.producer()
 			p.stored(0, 0, 0, 2)
-			p.stored(2, 0, 2, 1)
+			for i := range int32(4) {
+				p.stored(int64(2+i), 0, 2+i, 1)
+			}
 			got := p.send(0, 0, 2)
 			check(e, "answer", got.code, none)
 			check(e, "base offset", got.base, 0)
 			check(e, "is the log append time the batch's, even with CreateTime", got.appendTime == p.at, true)
-			e.holds(p.topic, "0", "1", "2")
+			for i := range int32(4) {
+				p.stored(int64(2+i), 0, 2+i, 1)
+			}
+			e.holds(p.topic, "0", "1", "2", "3", "4", "5")
 		}},
 		{id: "I02", title: "a batch before the last five is out of order", run: func(e *env) {
 			p := e.producer()
