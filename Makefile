@@ -39,7 +39,7 @@ fuzz: ## Every fuzz target for FUZZTIME each
 integration: ## Other people's clients against minikafka (a module of its own)
 	cd integration && $(GO) test ./...
 
-conformance: ## What a Kafka cluster does, row by row, on TARGET: minikafka, reference, kfake, or addresses
+conformance: ## What a Kafka cluster does, row by row, on TARGET: minikafka, serve, reference, kfake, or addresses
 	cd integration && $(GO) test -count=1 -timeout 60m ./conformance -target=$(TARGET)
 
 reference: ## The same rows against a real Apache Kafka (fetches it; needs Java 17 and Maven)

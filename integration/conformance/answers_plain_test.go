@@ -100,10 +100,9 @@ type exception struct {
 
 func exceptions() []exception {
 	return []exception{
-		{"minikafka", "ApiVersions v*", keys(24, 25, 26, 27, 28, 65, 66), "transactions are not served yet"},
 		{"minikafka", "ApiVersions v*", keys(17, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51), "authentication, authorization and quotas are not served yet"},
-		{"minikafka", "ApiVersions v*", keys(34, 80, 81), "a broker has one directory, and voters of the controller's quorum stay what they are"},
-		{"minikafka", "ApiVersions v*", keys(76, 77, 78, 79, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94), "share and streams groups are not served"},
+		{"minikafka", "ApiVersions v*", keys(34, 80, 81, 94), "a broker has one directory, and voters of the controller's quorum stay what they are"},
+		{"minikafka", "ApiVersions v*", keys(88, 89, 93), "streams groups are not served"},
 	}
 }
 
