@@ -331,3 +331,87 @@ func FuzzProducers(f *testing.F) {
 		s.List()
 	})
 }
+
+// TestDamageBeyondTheFirstPages damages pages of entries that opening a closed
+// file does not look at: reads fail, and nothing hangs or ends the process.
+func TestDamageBeyondTheFirstPages(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "sample.db")
+	d, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const entries = 6000
+	p := testPartition(t, d, 0)
+	for i := 0; i < entries; {
+		var list []Entry
+		for range 100 {
+			i++
+			size := 1500
+			if i%10 == 0 {
+				size = largeBytes
+			}
+			list = append(list, Entry{Index: uint64(i), Term: 1, Data: sizedBatch(t, size, "k")})
+		}
+		if err := p.Append(list, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sample, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ne := binary.NativeEndian
+	r := rand.New(rand.NewPCG(seedOf(t), 0))
+	pages := len(sample) / 4096
+	if pages < 2*checkPages {
+		t.Fatalf("%d pages are too few", pages)
+	}
+	failed, opened := 0, 0
+	for range 12 {
+		b := bytes.Clone(sample)
+		var hit []uint64 // entries on damaged pages
+		for range 3 {
+			at := r.IntN(pages) * 4096
+			page := b[at : at+4096]
+			if id := ne.Uint64(page); id != uint64(at/4096) || ne.Uint16(page[8:]) != pageLeaf || id < 2 {
+				continue
+			}
+			if pos, size := ne.Uint32(page[20:]), ne.Uint32(page[24:]); size == 8 { // the first key
+				hit = append(hit, binary.BigEndian.Uint64(page[16+pos:]))
+			}
+			// A leaf becomes a branch that leads back to itself.
+			ne.PutUint16(page[8:], pageBranch)
+			ne.PutUint16(page[10:], 1)
+			ne.PutUint32(page[16:], pageElementBytes)
+			ne.PutUint32(page[20:], 8)
+			ne.PutUint64(page[24:], ne.Uint64(page))
+			clear(page[32:40])
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(path, Options{CacheBytes: 1})
+		if err != nil {
+			continue
+		}
+		opened++
+		p := testPartition(t, d, 0)
+		for _, i := range hit {
+			switch _, err := p.Entry(i); {
+			case errors.Is(err, ErrCorruptFile):
+				failed++
+			case err == nil && i > 0 && i < entries:
+				t.Errorf("entry %d was read from a damaged page", i)
+			}
+		}
+		_ = d.Crash()
+		withTimeout(t, "a damaged large file", func() { useAll(t, path) })
+	}
+	if opened < 2 || failed < 2 {
+		t.Errorf("%d files were opened, %d reads have failed", opened, failed)
+	}
+}

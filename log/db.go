@@ -75,6 +75,8 @@ type DB struct {
 	touched  map[*Partition]struct{}
 	kept     map[uint64]struct{}
 	unsynced bool
+	// unchecked is set when opening has not looked at all pages; see treeCheck.
+	unchecked bool
 
 	eraser eraser
 }
@@ -104,11 +106,11 @@ func Open(path string, opts Options) (*DB, error) {
 }
 
 func (d *DB) open(path string) error {
-	b, file, err := openBolt(path)
+	b, file, whole, err := openBolt(path)
 	if err != nil {
 		return err
 	}
-	d.bolt, d.file = b, file
+	d.bolt, d.file, d.unchecked = b, file, !whole
 	b.NoSync = !d.opts.SyncEveryAppend
 	b.NoFreelistSync = true
 	if err := d.load(); err != nil {

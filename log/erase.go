@@ -93,6 +93,9 @@ func (e *eraser) run() {
 // round erases what the partitions have in front, and the trash.
 func (e *eraser) round(parts []*Partition) error {
 	for _, p := range parts {
+		if err := e.db.checkPartition(p); err != nil {
+			return err
+		}
 		if err := e.steps(func(t *txn) (bool, bool, error) { return t.erasePrefix(p) }); err != nil {
 			return err
 		}
@@ -105,6 +108,9 @@ func (e *eraser) round(parts []*Partition) error {
 			delete(e.prefix, p)
 			e.mu.Unlock()
 		}
+	}
+	if err := e.db.checkTrash(); err != nil {
+		return err
 	}
 	return e.steps(func(t *txn) (bool, bool, error) { return t.eraseTrash() })
 }

@@ -15,16 +15,18 @@ import (
 // A damaged file can make bbolt recurse or loop for ever, or panic in a
 // goroutine of its own, none of which can be recovered from. So the tree of
 // pages is walked before bbolt does: all of it when the process that wrote the
-// file has died (bbolt would walk it too, to find the free pages), and the upper
-// levels, up to checkPages, when it was closed. What is damaged beyond that
-// shows when it is read, as ErrCorruptFile.
+// file has died (bbolt would walk it too, to find the free pages), and all but
+// entries, with the first checkPages of those, when it was closed. The others are
+// looked at when they are read (see treeCheck), and are ErrCorruptFile then.
 
 const (
-	// checkPages bounds the pages looked at in a file that was closed, so that
-	// opening does not grow with the log.
+	// checkPages bounds the pages of entries looked at in a file that was closed,
+	// so that opening does not grow with the log.
 	checkPages = 1024
-	// checkDepth is deeper than any tree that fits a file.
-	checkDepth = 64
+	// checkDepth is deeper than any tree that fits a file, checkNesting than our
+	// buckets in buckets.
+	checkDepth   = 64
+	checkNesting = 8
 
 	pageHeaderBytes  = 16
 	pageElementBytes = 16
@@ -41,16 +43,22 @@ const (
 // error is ErrCorruptFile then, ErrInUse while another process writes to it. It
 // holds the file's lock for reading. No file, or an empty one, is no error.
 func CheckFile(path string) error {
+	_, err := checkFile(path)
+	return err
+}
+
+// checkFile is CheckFile. It tells whether it has looked at all pages.
+func checkFile(path string) (whole bool, err error) {
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return true, nil
 	case err != nil:
-		return err
+		return false, err
 	case info.Size() == 0:
-		return nil
+		return true, nil
 	}
 	var file *os.File
-	err := guard(func() error {
+	err = guard(func() error {
 		b, err := bolt.Open(path, 0o600, &bolt.Options{
 			ReadOnly: true, Timeout: lockWait, NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -62,13 +70,13 @@ func CheckFile(path string) error {
 		if err != nil {
 			return err
 		}
-		err = checkPagesOf(file)
+		whole, err = checkPagesOf(file)
 		return errors.Join(err, b.Close())
 	})
 	if errors.Is(err, ErrCorruptFile) && file != nil {
 		_ = file.Close() // bbolt may have panicked before it closed it
 	}
-	return openError(err)
+	return whole, openError(err)
 }
 
 // pageCheck walks the pages of a file.
@@ -87,6 +95,9 @@ type pageRef struct {
 	id    uint64
 	depth int
 	root  bool
+	// nesting counts the buckets around it; entries says that one is of entries.
+	nesting int
+	entries bool
 	// The page's keys are at or above least and below limit; nil is no bound.
 	least, limit []byte
 }
@@ -96,30 +107,38 @@ func damaged(id uint64, format string, args ...any) error {
 	return fmt.Errorf("%w: page %d: %s", ErrCorruptFile, id, fmt.Sprintf(format, args...))
 }
 
-func checkPagesOf(f *os.File) error {
+func checkPagesOf(f *os.File) (whole bool, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return false, err
 	}
 	c := &pageCheck{f: f, size: info.Size()}
 	root, freelist, err := c.meta()
 	if err != nil {
-		return err
+		return false, err
 	}
 	c.seen = make([]uint64, c.high/64+1)
 	c.queue = []pageRef{{id: root, root: true}}
-	budget := checkPages
-	for len(c.queue) > 0 {
-		if budget--; budget < 0 && freelist != noFreelist {
-			return c.checkFreelist(freelist)
+	var entries []pageRef // these come last
+	for looked := 0; len(c.queue) > 0 || len(entries) > 0; {
+		var next pageRef
+		if len(c.queue) > 0 {
+			next, c.queue = c.queue[0], c.queue[1:]
+			if next.entries && freelist != noFreelist {
+				entries = append(entries, next)
+				continue
+			}
+		} else {
+			next, entries = entries[0], entries[1:]
+			if looked++; looked > checkPages {
+				return false, c.checkFreelist(freelist)
+			}
 		}
-		next := c.queue[0]
-		c.queue = c.queue[1:]
 		if err := c.page(next); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return c.checkFreelist(freelist)
+	return true, c.checkFreelist(freelist)
 }
 
 // meta reads the newer of the valid meta pages.
@@ -204,7 +223,7 @@ func (c *pageCheck) load(id uint64) (b []byte, flags, count uint16, err error) {
 	if ne.Uint64(b) != id || id+pages > c.high {
 		return nil, 0, 0, damaged(id, "calls itself page %d of %d pages", ne.Uint64(b), pages)
 	}
-	for i := id; i < id+pages; i++ {
+	for i := id; i < id+pages && c.seen != nil; i++ {
 		if c.seen[i/64]&(1<<(i%64)) != 0 {
 			return nil, 0, 0, damaged(i, "used twice")
 		}
@@ -261,7 +280,9 @@ func (c *pageCheck) branch(ref pageRef, b []byte, count uint16) error {
 		if i > 0 {
 			c.queue[len(c.queue)-1].limit = key
 		}
-		c.queue = append(c.queue, pageRef{id: ne.Uint64(e[8:]), depth: ref.depth + 1, least: key, limit: ref.limit})
+		c.queue = append(c.queue, pageRef{
+			id: ne.Uint64(e[8:]), depth: ref.depth + 1, nesting: ref.nesting, entries: ref.entries, least: key, limit: ref.limit,
+		})
 	}
 	return nil
 }
@@ -327,7 +348,7 @@ func (c *pageCheck) leaf(ref pageRef, b []byte, count uint16) error {
 		if _, err := c.f.ReadAt(value, int64(ref.id)*c.pageSize+at+ksize); err != nil {
 			return damaged(ref.id, "%v", err)
 		}
-		if err := c.bucket(ref, value); err != nil {
+		if err := c.bucket(ref, key, value); err != nil {
 			return err
 		}
 	}
@@ -335,14 +356,18 @@ func (c *pageCheck) leaf(ref pageRef, b []byte, count uint16) error {
 }
 
 // bucket checks the value of a bucket: a root page, or a page inside of it.
-func (c *pageCheck) bucket(ref pageRef, value []byte) error {
+func (c *pageCheck) bucket(ref pageRef, name, value []byte) error {
 	ne := binary.NativeEndian
 	const header = 16
 	if len(value) < header {
 		return damaged(ref.id, "bucket of %d bytes", len(value))
 	}
+	if ref.nesting > checkNesting {
+		return damaged(ref.id, "buckets in buckets")
+	}
 	if root := ne.Uint64(value); root != 0 {
-		c.queue = append(c.queue, pageRef{id: root, depth: 0, root: true})
+		isEntries := ref.entries || len(name) == 1+idBytes && name[0] == bucketName(PartitionID{})[0]
+		c.queue = append(c.queue, pageRef{id: root, root: true, nesting: ref.nesting + 1, entries: isEntries})
 		return nil
 	}
 	page := value[header:]

@@ -23,6 +23,9 @@ func (d *DB) loadPartitions(tx *bolt.Tx) (prefixes []*Partition, trash bool, err
 		if b == nil || !p.loaded {
 			return nil, false, p.wrap(fmt.Errorf("%w: half of the partition is missing", ErrCorruptFile))
 		}
+		if err := d.treeCheck(b).edges(); err != nil {
+			return nil, false, p.wrap(err)
+		}
 		if err := p.load(tx, b); err != nil {
 			return nil, false, p.wrap(err)
 		}
@@ -133,7 +136,7 @@ func (d *DB) loadUndo(tx *bolt.Tx) error {
 func (p *Partition) load(tx *bolt.Tx, b *bolt.Bucket) error {
 	p.tail = p.meta.emptyTail()
 	p.hw = p.meta.highWatermark
-	last, err := lastStored(b)
+	last, err := lastStored(b, p.db.treeCheck(b))
 	if err != nil {
 		return err
 	}
@@ -158,10 +161,13 @@ func (p *Partition) load(tx *bolt.Tx, b *bolt.Bucket) error {
 }
 
 // lastStored is the last entry of the bucket; index 0 when there is none.
-func lastStored(b *bolt.Bucket) (stored, error) {
+func lastStored(b *bolt.Bucket, check *treeCheck) (stored, error) {
 	k, v := b.Cursor().Last()
 	if k == nil {
 		return stored{}, nil
+	}
+	if err := check.own(b, k, v); err != nil {
+		return stored{}, err
 	}
 	return storedAt(b, k, v)
 }
@@ -175,7 +181,7 @@ func (p *Partition) loadSnapshots(b *bolt.Bucket) error {
 			p.snapshot.bytes = p.meta.prevBytes
 			continue
 		}
-		s, ok, err := getStored(b, ref.index)
+		s, ok, err := p.storedSnapshot(b, ref.index)
 		if err != nil {
 			return err
 		}
@@ -186,6 +192,20 @@ func (p *Partition) loadSnapshots(b *bolt.Bucket) error {
 		p.snapshot.bytes = s.bytes
 	}
 	return nil
+}
+
+// storedSnapshot reads the entry that a snapshot includes.
+func (p *Partition) storedSnapshot(b *bolt.Bucket, index uint64) (stored, bool, error) {
+	check := p.db.treeCheck(b)
+	if _, err := check.to(entryKey(index)); err != nil {
+		return stored{}, false, err
+	}
+	if k, v := b.Cursor().Seek(entryKey(index)); check != nil {
+		if err := check.own(b, k, v); err != nil {
+			return stored{}, false, err
+		}
+	}
+	return getStored(b, index)
 }
 
 // loadProducers replays what came after the newest snapshot. Each producer keeps

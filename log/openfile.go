@@ -28,13 +28,11 @@ const allocBytes = 16 << 20
 // checkFile's own walk. So it is written once, when the file is closed (by Close,
 // Crash and PowerOff), which takes opening to 7 ms and 35 ms; only a file whose
 // process died has to be walked.
-func openBolt(path string) (*bolt.DB, *os.File, error) {
-	if err := CheckFile(path); err != nil {
-		return nil, nil, err
+func openBolt(path string) (b *bolt.DB, file *os.File, whole bool, err error) {
+	if whole, err = checkFile(path); err != nil {
+		return nil, nil, false, err
 	}
-	var b *bolt.DB
-	var file *os.File
-	err := guard(func() (err error) {
+	err = guard(func() (err error) {
 		b, err = bolt.Open(path, 0o600, &bolt.Options{
 			Timeout:         lockWait,
 			NoGrowSync:      true,
@@ -54,10 +52,10 @@ func openBolt(path string) (*bolt.DB, *os.File, error) {
 		if errors.Is(err, ErrCorruptFile) && file != nil {
 			_ = file.Close()
 		}
-		return nil, nil, openError(err)
+		return nil, nil, false, openError(err)
 	}
 	b.AllocSize = allocBytes
-	return b, file, nil
+	return b, file, whole, nil
 }
 
 // initialMmapBytes is the address space reserved for the file, so that growing

@@ -3,6 +3,7 @@ package log
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -34,6 +35,10 @@ type Partition struct {
 	snapshot   lastSnapshot
 	openedAt   uint64 // the log end at opening; see producersAt
 	loaded     bool   // its meta was read at opening
+
+	// See treeCheck: how often readers have looked, and whether all is sound.
+	looks atomic.Int32
+	sound atomic.Bool
 }
 
 func newPartition(d *DB, id PartitionID) *Partition {

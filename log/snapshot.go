@@ -261,7 +261,7 @@ func (p *Partition) producersAt(tx *bolt.Tx, index uint64) (*Producers, []aborte
 	if b == nil || r.at >= index {
 		return r.state, nil, nil
 	}
-	v, err := newView(b, m.prevIndex+1, last)
+	v, err := newView(p, b, m.prevIndex+1, last)
 	if err != nil {
 		return nil, nil, err
 	}

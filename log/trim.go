@@ -60,7 +60,7 @@ func (tr *trim) prepare(p *Partition, tx *bolt.Tx) error {
 	p.mu.RLock()
 	m, last := p.meta, p.tail.index
 	p.mu.RUnlock()
-	v, err := newView(b, m.prevIndex+1, last)
+	v, err := newView(p, b, m.prevIndex+1, last)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func (p *Partition) TruncateFrom(index uint64) error {
 	if index > last {
 		return nil
 	}
+	if err := p.db.checkPartition(p); err != nil {
+		return p.wrap(err)
+	}
 	tr := &truncation{index: index}
 	if err := p.db.view(func(tx *bolt.Tx) error { return tr.prepare(p, tx) }); err != nil {
 		return p.wrap(err)

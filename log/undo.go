@@ -132,6 +132,11 @@ func (d *DB) markSynced() {
 // undoAll goes back to the last sync point: the file is then as a power cut
 // would have left it. Nothing else may use the file.
 func (d *DB) undoAll() error {
+	for _, id := range d.Partitions() {
+		if err := d.checkPartition(d.lookup(id)); err != nil {
+			return err
+		}
+	}
 	steps := []func(*bolt.Tx) (more bool, err error){undoRemovals, undoAppends, undoEntries, undoStates}
 	for _, step := range steps {
 		for more := true; more; {

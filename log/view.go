@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"math"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -13,6 +14,10 @@ type view struct {
 	c *bolt.Cursor
 	// Entries from first to last are there; last is first-1 when none is.
 	first, last uint64
+	// check is not nil in a file that may be damaged; the entries from sound up to,
+	// not including, soundTo are on a page that was looked at.
+	check          *treeCheck
+	sound, soundTo uint64
 }
 
 // read runs fn with a view of the entries that are published.
@@ -28,7 +33,7 @@ func (p *Partition) read(fn func(v *view) error) error {
 		if b == nil {
 			return ErrNotFound
 		}
-		v, err := newView(b, first, last)
+		v, err := newView(p, b, first, last)
 		if err != nil {
 			return err
 		}
@@ -41,8 +46,15 @@ func (p *Partition) read(fn func(v *view) error) error {
 }
 
 // newView views what is there of the entries from first to last.
-func newView(b *bolt.Bucket, first, last uint64) (*view, error) {
-	v := &view{c: b.Cursor(), first: first, last: first - 1}
+func newView(p *Partition, b *bolt.Bucket, first, last uint64) (*view, error) {
+	check, err := p.treeCheck(b)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{c: b.Cursor(), first: first, last: first - 1, check: check}
+	if err := v.look(first); err != nil {
+		return nil, err
+	}
 	k, _ := v.c.Last()
 	if k == nil {
 		return v, nil
@@ -66,10 +78,29 @@ func newView(b *bolt.Bucket, first, last uint64) (*view, error) {
 	return v, nil
 }
 
+// look has the way to the entry checked, where it must be.
+func (v *view) look(index uint64) error {
+	if v.check == nil || (index >= v.sound && index < v.soundTo) {
+		return nil
+	}
+	limit, err := v.check.to(entryKey(index))
+	if err != nil {
+		return err
+	}
+	v.sound, v.soundTo = index, math.MaxUint64
+	if limit != nil {
+		v.soundTo, err = entryIndex(limit)
+	}
+	return err
+}
+
 // at is the entry at index; its data is valid until the transaction ends.
 func (v *view) at(index uint64) (stored, error) {
 	if index < v.first || index > v.last {
 		return stored{}, ErrNotFound
+	}
+	if err := v.look(index); err != nil {
+		return stored{}, err
 	}
 	k, value := v.c.Seek(entryKey(index))
 	return v.parse(index, k, value)
@@ -79,6 +110,9 @@ func (v *view) at(index uint64) (stored, error) {
 func (v *view) next(index uint64) (stored, error) {
 	if index > v.last {
 		return stored{}, ErrNotFound
+	}
+	if err := v.look(index); err != nil {
+		return stored{}, err
 	}
 	k, value := v.c.Next()
 	return v.parse(index, k, value)
@@ -90,6 +124,9 @@ func (v *view) parse(index uint64, k, value []byte) (stored, error) {
 	}
 	if i, err := entryIndex(k); err != nil || i != index {
 		return stored{}, fmt.Errorf("%w: entry %d is missing", ErrCorruptFile, index)
+	}
+	if err := v.check.own(v.c.Bucket(), k, value); err != nil {
+		return stored{}, err
 	}
 	return storedAt(v.c.Bucket(), k, value)
 }
