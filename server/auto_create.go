@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/minikafka/minikafka/election"
@@ -44,7 +45,7 @@ func (a *autoCreation) finish(names []string) {
 // autoCreate has the controller create topics, in the background: clients ask
 // again until they are there (AutoTopicCreationManager). What goes wrong is
 // logged only. What is returned is closed when this broker knows the last of the
-// topics, or it could not be created.
+// topics, and its leaders do if it is an internal one, or it could not be created.
 func (b *broker) autoCreate(names []string) (done <-chan struct{}) {
 	names, done = b.creating.begin(names)
 	if len(names) == 0 {
@@ -72,7 +73,9 @@ func (b *broker) autoCreate(names []string) (done <-chan struct{}) {
 		}
 		// Until this broker knows the topics, asking for them is not to create
 		// them again.
-		_ = b.images.wait(b.ctx, index)
+		if b.images.wait(b.ctx, index) == nil && index > 0 && slices.ContainsFunc(names, internalTopic) {
+			b.settle(b.ctx, names)
+		}
 	})
 	return done
 }

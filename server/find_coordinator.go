@@ -29,7 +29,7 @@ const (
 )
 
 // createWithin is how long an answer waits for an internal topic.
-const createWithin = time.Second
+const createWithin = 3 * time.Second
 
 func findCoordinator(r *request, q *kmsg.FindCoordinatorRequest) (kmsg.Response, error) {
 	resp := q.ResponseKind().(*kmsg.FindCoordinatorResponse)

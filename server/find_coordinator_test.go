@@ -15,12 +15,12 @@ import (
 
 const offsetsTopic = "__consumer_offsets"
 
-// find asks a broker for the coordinators of groups.
-func (c *cluster) find(broker int32, groups ...string) []kmsg.FindCoordinatorResponseCoordinator {
+// find asks broker 1 for the coordinators of groups.
+func (c *cluster) find(groups ...string) []kmsg.FindCoordinatorResponseCoordinator {
 	c.t.Helper()
 	q := kmsg.NewPtrFindCoordinatorRequest()
 	q.Version, q.CoordinatorKeys = 6, groups
-	return c.dial(broker).ask(q).(*kmsg.FindCoordinatorResponse).Coordinators
+	return c.dial(1).ask(q).(*kmsg.FindCoordinatorResponse).Coordinators
 }
 
 func TestFindCoordinatorCreatesTheTopic(t *testing.T) {
@@ -30,7 +30,7 @@ func TestFindCoordinatorCreatesTheTopic(t *testing.T) {
 		t.Error("the topic is there, and nobody has asked for it")
 	}
 	began := time.Now()
-	found := c.find(1, "a", "b")
+	found := c.find("a", "b")
 	t.Logf("%d coordinators after %v", len(found), time.Since(began))
 	for _, got := range found {
 		partition := server.CoordinatorPartition(got.Key, 50)
@@ -64,7 +64,7 @@ func TestFindCoordinatorWithoutOne(t *testing.T) {
 	c := newCluster(t, 1, nil) // three replicas do not fit
 	for range 2 {
 		began := time.Now()
-		if got := c.find(1, "a")[0]; got.ErrorCode != kerr.CoordinatorNotAvailable.Code || got.NodeID != -1 || got.Port != -1 {
+		if got := c.find("a")[0]; got.ErrorCode != kerr.CoordinatorNotAvailable.Code || got.NodeID != -1 || got.Port != -1 {
 			t.Errorf("too few brokers: %+v", got)
 		}
 		if took := time.Since(began); took > time.Second/2 {
@@ -73,7 +73,7 @@ func TestFindCoordinatorWithoutOne(t *testing.T) {
 	}
 
 	c = newCluster(t, 2, map[string]string{"offsets.topic.replication.factor": "1", "offsets.topic.num.partitions": "2"})
-	c.find(1, "a")
+	c.find("a")
 	groups := map[int32]string{} // by their partitions
 	for i := range 10 {
 		group := fmt.Sprint("group-", i)
@@ -84,7 +84,7 @@ func TestFindCoordinatorWithoutOne(t *testing.T) {
 			continue
 		}
 		c.crash(2)
-		c.eventually("no coordinator", func() bool { return c.find(1, group)[0].ErrorCode == kerr.CoordinatorNotAvailable.Code })
+		c.eventually("no coordinator", func() bool { return c.find(group)[0].ErrorCode == kerr.CoordinatorNotAvailable.Code })
 		return
 	}
 	t.Error("broker 2 leads no partition")
@@ -121,9 +121,10 @@ func TestOffsetsTopicDeleted(t *testing.T) {
 	if got := fetched(); got != -1 {
 		t.Errorf("fetched %d after the topic was deleted", got)
 	}
-	if c.id(offsetsTopic, 0) == old {
-		t.Error("the topic is the same")
-	}
+	c.eventually("a new topic", func() bool {
+		t := c.anyImage().Topics[offsetsTopic]
+		return t != nil && t.ID != old.Topic
+	})
 	if err := adm.CommitAllOffsets(c.ctx(), "g", o); err != nil {
 		t.Fatal(err)
 	}
@@ -157,5 +158,50 @@ func TestOffsetsAreCompressed(t *testing.T) {
 	got, err := c.kadm().FetchOffsets(c.ctx(), "g")
 	if o, ok := got.Lookup("t", 0); err != nil || !ok || o.At != 5 {
 		t.Errorf("after a restart: %v, %v", got, err)
+	}
+}
+
+// TestCoordinatorLoadsACompactedLog commits often, lets the log be compacted, and
+// has another coordinator load what is left.
+func TestCoordinatorLoadsACompactedLog(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, map[string]string{
+		"offsets.topic.replication.factor": "2", "offsets.topic.num.partitions": "1", "log.roll.ms": "1",
+		"log.cleaner.backoff.ms": "20", "log.cleaner.min.cleanable.ratio": "0.01",
+	})
+	c.createTopic("t", 3, 1, nil)
+	adm := c.kadm()
+	const last = 200
+	for i := range last + 1 {
+		var o kadm.Offsets
+		o.AddOffset("t", int32(i%3), int64(i), -1)
+		if err := adm.CommitAllOffsets(c.ctx(), fmt.Sprint("g", i%2), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	coordinator := c.leader(offsetsTopic, 0)
+	id := c.id(offsetsTopic, 0)
+	for _, b := range c.brokers {
+		l := b.Manager().Replica(id).Log()
+		c.eventually("a compacted log", func() bool { return l.Size() < 10000 })
+	}
+	c.inSync(offsetsTopic, 0, 2)
+	c.crash(coordinator)
+	c.eventually("another coordinator", func() bool { return c.anyImage().Partition(id).Leader != coordinator })
+	adm = c.kadm()
+	for _, group := range []string{"g0", "g1"} {
+		got, err := adm.FetchOffsets(c.ctx(), group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p := range int32(3) { // every group has committed for each partition
+			want := int64(last)
+			for want%3 != int64(p) || fmt.Sprint("g", want%2) != group {
+				want--
+			}
+			if o, ok := got.Lookup("t", p); !ok || o.At != want {
+				t.Errorf("%s, partition %d: %v, want %d", group, p, o.At, want)
+			}
+		}
 	}
 }
