@@ -52,13 +52,17 @@ func (s *Shard) JoinGroup(c Client, q *kmsg.JoinGroupRequest, answer *Promise[*k
 		q.RebalanceTimeoutMillis = q.SessionTimeoutMillis
 	}
 	known, ok := s.groups.Get(q.Group)
-	if c, is := known.(*consumerGroup); is && !c.empty() {
-		return s.joinConsumer(c, j)
+	modern, isConsumer := known.(*consumerGroup)
+	if isConsumer && !modern.empty() {
+		return s.joinConsumer(modern, j)
 	}
 	g, isClassic := known.(*classicGroup)
-	var before []coordinator.Record // What takes away the empty group of another protocol.
+	var before []coordinator.Record // What takes away an empty consumer group.
 	switch {
 	case isClassic:
+	case ok && !isConsumer:
+		j.fail(nobody, kerr.InconsistentGroupProtocol)
+		return coordinator.Outcome{}, nil
 	case q.MemberID != nobody:
 		j.fail(q.MemberID, kerr.UnknownMemberID)
 		return coordinator.Outcome{}, nil
@@ -70,7 +74,9 @@ func (s *Shard) JoinGroup(c Client, q *kmsg.JoinGroupRequest, answer *Promise[*k
 		g = s.newClassic(q.Group)
 	}
 	o := s.joinClassic(g, j)
-	if !isClassic && len(o.Records) == 0 {
+	if len(o.Records) > 0 {
+		o.Records = append(before, o.Records...)
+	} else if !isClassic {
 		// That there is a group has to be in the log, for it is in the timeline.
 		o = coordinator.Outcome{
 			Records: append(before, newGroupRecord(g)), Applied: true,

@@ -307,3 +307,26 @@ func TestLeaveGroupOfAConsumerGroup(t *testing.T) {
 	expect(t, r.consumer().state(timeline.Latest), consumerEmpty)
 	r.checkReplay()
 }
+
+// TestProtocolsOfShareGroups: members of other protocols may not be in a share
+// group, not even when it is empty, and it stays.
+func TestProtocolsOfShareGroups(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, atOnce())
+	r.topics(map[string]int{"a": 2})
+	r.shares("s", 0, "a")
+	for range 2 {
+		equal(t, "classic member", r.join(joining("", nil, "a")).ErrorCode, kerr.InconsistentGroupProtocol.Code)
+		_, err := r.try("m", 0, topics("a"))
+		refused(t, err, kerr.GroupIDNotFound)
+		r.shareGroup()
+		r.shares("s", leaveEpoch)
+		if !r.shareGroup().empty() {
+			t.Fatal("the share group is not empty")
+		}
+		r.shares("s", 0, "a")
+	}
+	r.shares("s", leaveEpoch)
+	equal(t, "classic member", r.join(joining("", nil, "a")).ErrorCode, kerr.InconsistentGroupProtocol.Code)
+	r.shareGroup()
+}
