@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -20,6 +22,9 @@ func (s *Shard) replayClassic(r coordinator.Record) error {
 	}
 	v := kmsg.NewGroupMetadataValue()
 	v.CurrentStateTimestamp = -1
+	if err := checkVersion(r.Value, newestGroupMetadataValue); err != nil {
+		return err
+	}
 	if err := unreadable("group metadata value", v.ReadFrom(r.Value)); err != nil {
 		return err
 	}
@@ -32,8 +37,16 @@ func (s *Shard) replayClassic(r coordinator.Record) error {
 		g.state_ = stateStable
 	}
 	for i := range v.Members {
-		if m := loadedMember(&v, &v.Members[i]); g.members[m.id] == nil {
-			g.add(m, nil)
+		m := loadedMember(&v, &v.Members[i])
+		if m.instanceID != nil && g.static[*m.instanceID] != "" || g.members[m.id] != nil {
+			return fmt.Errorf("%w: group metadata value: a member of %s is there twice", ErrRecord, key.Group)
+		}
+		g.add(m, nil)
+	}
+	if g.members[g.leader] == nil {
+		g.leader = ""
+		if len(g.order) > 0 {
+			g.leader = g.order[0]
 		}
 	}
 	g.topics = g.subscriptions()

@@ -13,6 +13,10 @@ func heartbeatKey(group, member string) string { return "heartbeat-" + group + "
 func joinKey(group string) string              { return "join-" + group }
 func syncKey(group string) string              { return "sync-" + group }
 
+// leastRejoinWait is the least time after which it is looked again whether a static
+// member has rejoined.
+const leastRejoinWait = 100 * time.Millisecond
+
 // rebalanceOrComplete begins a rebalance, or completes the one under way if
 // nobody is missing any more.
 func (s *Shard) rebalanceOrComplete(g *classicGroup, reason string) coordinator.Outcome {
@@ -95,8 +99,9 @@ func (s *Shard) completeJoin(g *classicGroup) coordinator.Outcome {
 		}
 	}
 	if len(g.members) > 0 && !g.electJoined() {
-		// Only static members, and none has rejoined: wait for their sessions.
-		s.completeAfter(g, g.rebalanceTimeout())
+		// Only static members, and none has rejoined: wait for their sessions. Members
+		// without a rebalance timeout are not to keep the coordinator busy meanwhile.
+		s.completeAfter(g, max(g.rebalanceTimeout(), leastRejoinWait))
 		return coordinator.Outcome{}
 	}
 	g.nextGeneration()

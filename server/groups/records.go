@@ -22,6 +22,8 @@ const (
 	offsetValueWithExpiry = 1
 	offsetValue           = 4
 	groupMetadataValue    = 3
+	// newestGroupMetadataValue is read, and not written yet.
+	newestGroupMetadataValue = 4
 )
 
 // ErrRecord is returned for records that are not what their types say.
@@ -73,6 +75,9 @@ func readOffset(r coordinator.Record) (key kmsg.OffsetCommitKey, o *committed, e
 	}
 	v := kmsg.NewOffsetCommitValue()
 	v.LeaderEpoch, v.ExpireTimestamp = -1, -1
+	if err := checkVersion(r.Value, offsetValue); err != nil {
+		return key, nil, err
+	}
 	if err := unreadable("offset commit value", v.ReadFrom(r.Value)); err != nil {
 		return key, nil, err
 	}
@@ -84,6 +89,17 @@ func readOffset(r coordinator.Record) (key kmsg.OffsetCommitKey, o *committed, e
 		o.expires = v.ExpireTimestamp
 	}
 	return key, o, nil
+}
+
+// checkVersion refuses values of versions that nobody has written yet.
+func checkVersion(value []byte, newest int16) error {
+	if len(value) < 2 {
+		return fmt.Errorf("%w: a value of %d bytes", ErrRecord, len(value))
+	}
+	if v := int16(binary.BigEndian.Uint16(value)); v < 0 || v > newest {
+		return fmt.Errorf("%w: a value of version %d", ErrRecord, v)
+	}
+	return nil
 }
 
 func groupKey(group string) []byte {
