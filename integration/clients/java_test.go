@@ -33,7 +33,6 @@ func TestJava(t *testing.T) {
 		member := java(t, kafkaClients, "Member")
 		t.Run("classic group", func(t *testing.T) { classicGroup(t, member) })
 		t.Run("groups", func(t *testing.T) { consumerGroups(t, member) })
-		t.Run("groups", func(t *testing.T) { consumerGroups(t, java(t, kafkaClients, "Member")) })
 		t.Run("share groups", func(t *testing.T) { shareGroups(t, java(t, kafkaClients, "Sharer")) })
 	})
 	t.Run(oldKafkaClients, func(t *testing.T) {
