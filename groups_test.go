@@ -314,12 +314,13 @@ type committer struct {
 	t     *testing.T
 	cl    *kgo.Client
 	group string
-	acked int64
+	acked int64 // -1: none
 }
 
 func (g *committer) run(ctx context.Context) {
+	g.acked = -1
 	for offset := int64(1); ctx.Err() == nil; offset++ {
-		<-time.After(20 * time.Millisecond) // in a bubble no time passes while anybody works
+		<-time.After(100 * time.Millisecond) // in a bubble no time passes while anybody works
 		if g.commit(ctx, offset) {
 			g.acked = offset
 		}
@@ -327,7 +328,7 @@ func (g *committer) run(ctx context.Context) {
 			g.t.Errorf("%s is at %d after an acknowledged %d", g.group, got, g.acked)
 		}
 	}
-	if got, ok := g.fetch(context.WithoutCancel(ctx)); !ok || got < g.acked || g.acked == 0 {
+	if got, ok := g.fetch(context.WithoutCancel(ctx)); !ok || got < g.acked || g.acked < 0 {
 		g.t.Errorf("in the end %s is at %d (%t), acknowledged was %d", g.group, got, ok, g.acked)
 	}
 }
