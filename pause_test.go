@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/minikafka/minikafka"
+	"github.com/minikafka/minikafka/internal/scenario"
 )
 
 // A client takes a paused leader for slow, until another leads.
@@ -69,6 +70,43 @@ func TestPausedBrokerIsSilent(t *testing.T) {
 		}
 		c.WaitHealthy()
 	})
+}
+
+// No connection of a paused broker is closed for being idle, whatever was done
+// with it before.
+func TestPauseOfIdleConnections(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		b := c.Leader("orders", 0)
+		dial := func() *scenario.Wire {
+			w, err := scenario.DialWire(t.Context(), c.DialContext, b.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		fresh, fetched := dial(), dial()
+		defer fresh.Close()
+		defer fetched.Close()
+		q := kmsg.NewPtrFetchRequest()
+		q.Version, q.MaxWaitMillis, q.MinBytes, q.SessionEpoch = 11, 100, 1, -1
+		p := kmsg.NewFetchRequestTopicPartition()
+		topic := kmsg.NewFetchRequestTopic()
+		topic.Topic, topic.Partitions = "orders", append(topic.Partitions, p)
+		q.Topics = append(q.Topics, topic)
+		ask := func(w *scenario.Wire, q kmsg.Request) {
+			t.Helper()
+			if _, err := w.Request(q); err != nil {
+				t.Error(err)
+			}
+		}
+		ask(fetched, q) // waits for records, with the connection watched
+		b.Pause()
+		<-time.After(time.Hour)
+		b.Resume()
+		ask(fresh, kmsg.NewPtrApiVersionsRequest())
+		ask(fetched, kmsg.NewPtrApiVersionsRequest())
+	}, minikafka.Config("connections.max.idle.ms", "60000"))
 }
 
 // silence sends a request and fails when anything but silence comes back.

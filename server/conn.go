@@ -162,16 +162,12 @@ func (c *conn) logEnd(err error) {
 // read reads the next frame. A connection is idle until the frame's length has
 // come (connections.max.idle.ms); from there on the frame has a deadline.
 func (c *conn) read() ([]byte, error) {
-	if err := c.unwatch(); err != nil {
+	if err := c.unwatch(); err != nil && !c.idleInPause(err) {
 		return nil, err
 	}
 	_ = c.net.SetReadDeadline(deadline(c.b.static.ConnectionsMaxIdleMs))
 	head, err := c.in.Peek(4)
-	for errors.Is(err, os.ErrDeadlineExceeded) && c.b.pauses.gate.closed.Load() {
-		// A paused process closes nothing.
-		if err := c.b.pauses.gate.pass(c.ctx); err != nil {
-			return nil, err
-		}
+	for err != nil && c.idleInPause(err) {
 		_ = c.net.SetReadDeadline(deadline(c.b.static.ConnectionsMaxIdleMs))
 		head, err = c.in.Peek(4)
 	}
@@ -192,6 +188,13 @@ func (c *conn) read() ([]byte, error) {
 	})
 	c.frame = nil
 	return frame, err
+}
+
+// idleInPause tells whether err is that the connection was idle for too long
+// while the broker was paused, and waits for the end of that: a paused process
+// closes nothing.
+func (c *conn) idleInPause(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.b.pauses.gate.closed.Load() && c.b.pauses.gate.pass(c.ctx) == nil
 }
 
 // deadline is the time so many ms from now, or none at all.
