@@ -270,6 +270,38 @@ func TestBadLinks(t *testing.T) {
 	})
 }
 
+// A consumer that is ahead of a new leader's high watermark is answered at once,
+// over and over, but time passes all the same.
+func TestConsumerAboveTheHighWatermark(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, c *minikafka.Cluster) {
+		replicas := c.PartitionState("orders", 0).Replicas
+		old, next, slow := c.Broker(replicas[0]), c.Broker(replicas[1]), c.Broker(replicas[2])
+		cl := client(t, c, append(onPipes(c), kgo.ConsumeTopics("orders"))...)
+		c.Delay(old, next, 200*time.Millisecond, 0)
+		c.Delay(old, slow, 200*time.Millisecond, 0)
+		c.Produce("orders", 0, minikafka.Values("a")...)
+		if got := cl.PollFetches(within(t, time.Minute)).Records(); len(got) != 1 {
+			t.Fatalf("read %d records", len(got))
+		}
+		// Followers have the record, but do not know yet that it is committed. The
+		// next leader cannot commit anything before the last one leaves the ISR.
+		c.Split(minikafka.Group(next), minikafka.Group(slow))
+		old.Crash()
+		if leader := c.WaitLeader("orders", 0); leader != next {
+			t.Fatalf("%v leads", leader)
+		}
+		if hw := c.PartitionState("orders", 0).HighWatermark; hw != 0 {
+			t.Fatalf("the high watermark is %d: the consumer is not above it", hw)
+		}
+		<-time.After(100 * time.Millisecond)
+		c.Produce("orders", 0, minikafka.Values("b")...)
+		if got := cl.PollFetches(within(t, time.Minute)).Records(); len(got) != 1 || string(got[0].Value) != "b" {
+			t.Errorf("then it read %v", got)
+		}
+	})
+}
+
 // A follower hears of the high watermark though the message that told it was
 // lost with its connection.
 func TestWatermarkAfterAReset(t *testing.T) {

@@ -175,8 +175,8 @@ func (b *broker) openFile() (previous int64, err error) {
 
 // beforeCommit is called before anything is written.
 func (b *broker) beforeCommit(bytes int) error {
-	if err := b.pauses.gate.pass(b.ctx); err != nil {
-		return err
+	if b.pauses.gate.pass(b.ctx) != nil {
+		return log.ErrClosed // the broker is ending
 	}
 	return b.useDisk(DiskWrite, bytes)
 }
@@ -190,7 +190,10 @@ func (b *broker) useDisk(use DiskUse, bytes int) error {
 		return nil
 	}
 	err := b.config.Disk(b.ctx, use, bytes)
-	if err != nil && b.ctx.Err() == nil && b.config.DiskFailed != nil {
+	if err != nil && b.ctx.Err() != nil {
+		return log.ErrClosed
+	}
+	if err != nil && b.config.DiskFailed != nil {
 		b.failing.Do(func() {
 			b.diskFailed.Store(true)
 			b.logger.Error("the log directory has failed", "error", err)

@@ -68,6 +68,9 @@ func fetch(r *request, q *kmsg.FetchRequest) (kmsg.Response, error) {
 	}
 	f.resolve()
 	bytes, now := f.read()
+	if bytes == 0 && f.aboveEnd() {
+		f.pace()
+	}
 	if !now && bytes < f.minBytes && q.MaxWaitMillis > 0 && f.readable > 0 {
 		f.wait()
 		f.read()
@@ -284,6 +287,32 @@ func (f *fetching) storageError(err error) error {
 		return replication.ErrNotLeader
 	}
 	return err
+}
+
+// aboveEnd tells whether some offset lies above what the reader may see.
+func (f *fetching) aboveEnd() bool {
+	for _, p := range f.found[:f.readable] {
+		if p.aboveEnd {
+			return true
+		}
+	}
+	return false
+}
+
+// paceOfEmpty is how long it takes at least to answer a consumer that is above the
+// high watermark, and so is answered with nothing at once (case F of DelayedFetch):
+// it asks again at once, for as long as the high watermark stands still. Over a
+// network that costs time by itself; in memory and in virtual time it would never
+// pass.
+const paceOfEmpty = time.Millisecond
+
+func (f *fetching) pace() {
+	timer := time.NewTimer(paceOfEmpty)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.r.ctx.Done():
+	}
 }
 
 // wait returns when there is enough to read, when something is to be answered at
