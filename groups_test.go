@@ -255,8 +255,8 @@ func TestOffsetsUnderTheirMinimumISR(t *testing.T) {
 	})
 }
 
-// TestCommittedOffsetsNeverGoBack commits through crashes, pauses and isolations of
-// the coordinators: what was acknowledged is there afterwards, on whoever
+// TestCommittedOffsetsNeverGoBack commits through crashes, shutdowns, pauses and
+// isolations of the coordinators: what was acknowledged is there afterwards, on whoever
 // coordinates then.
 func TestCommittedOffsetsNeverGoBack(t *testing.T) {
 	t.Parallel()
@@ -284,7 +284,11 @@ func TestCommittedOffsetsNeverGoBack(t *testing.T) {
 		}
 		for range 15 {
 			victim := c.Coordinator(fmt.Sprint("group-", random.IntN(4)))
-			switch random.IntN(3) {
+			switch random.IntN(4) {
+			case 3:
+				victim.Shutdown()
+				passes(random)
+				victim.Restart()
 			case 0:
 				victim.Crash()
 				passes(random)
