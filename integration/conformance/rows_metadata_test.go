@@ -54,12 +54,18 @@ func metadataRows() []row {
 			check(e, "topics in the answer", len(resp.Topics), 1)
 			check(e, "by id", code(resp.Topics[0].ErrorCode), unknownTopicID)
 		}},
-		{id: "A15", title: "DeleteRecords beyond the high watermark is out of range", run: func(e *env) {
-			t := e.topic()
+		{id: "A15", title: "DeleteRecords beyond the high watermark is out of range", during: aBrokerIsKilled, run: func(e *env) {
+			t := e.topic(on(e.A, e.B, e.C), with("min.insync.replicas", "3"))
 			e.put(t, "a")
-			got := e.deleteRecords(e.partition(t).leader, t, 2, 30*time.Second)
-			check(e, "answer", got.code, offsetOutOfRange)
-			check(e, "low watermark", got.lowWatermark, -1)
+			e.next("C is killed")
+			e.next("C is fenced")
+			e.waitShort(e.A, t)
+			end := e.putUnseen(t, "b")
+			for _, offset := range []int64{end, end + 1} { // Within the log, and beyond it.
+				got := e.deleteRecords(e.A, t, offset, 30*time.Second)
+				check(e, "answer", got.code, offsetOutOfRange)
+				check(e, "low watermark", got.lowWatermark, -1)
+			}
 		}},
 		{id: "A16", title: "DeleteRecords on a topic that is only compacted is against the policy", run: func(e *env) {
 			t := e.topic(with("cleanup.policy", "compact"))

@@ -2,19 +2,38 @@ package conformance
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"time"
 
 	"github.com/minikafka/minikafka"
 )
 
-// minikafkaTarget is minikafka in this process: a controller and three brokers, with its own fast timings.
+// What rows do while a broker is silent has to be over before it is fenced, or leaves an ISR, on a loaded machine too: these are
+// longer than minikafka's own fast timings.
+const (
+	minikafkaSession = 3 * time.Second
+	minikafkaLag     = 2 * time.Second
+)
+
+// minikafkaProperties are what minikafka is started with.
+func minikafkaProperties(cfg Config) map[string]string {
+	properties := maps.Clone(cfg.properties())
+	if !cfg.Defaults {
+		properties["broker.session.timeout.ms"] = fmt.Sprint(minikafkaSession.Milliseconds())
+		properties["replica.lag.time.max.ms"] = fmt.Sprint(minikafkaLag.Milliseconds())
+	}
+	return properties
+}
+
+// minikafkaTarget is minikafka in this process: a controller and three brokers, which notice a crash at once.
 func minikafkaTarget() Target {
 	return Target{
 		Name:     "minikafka",
 		File:     "minikafka.json",
 		Software: "minikafka",
 		Timing: Timing{
-			Session: time.Second, Lag: 500 * time.Millisecond, CrashSeen: true,
+			Session: minikafkaSession, Lag: minikafkaLag, CrashSeen: true,
 			Patience: 10 * time.Second, Poll: 2 * time.Millisecond,
 		},
 		Verbs:       []Verb{Kill, Stop, Start, Pause, Resume, Isolate, CutController, HoldReplication, Rejoin, FailDisk, MendDisk},
@@ -28,7 +47,7 @@ func minikafkaTarget() Target {
 
 func startMinikafka(_ context.Context, cfg Config) (Cluster, error) {
 	opts := []minikafka.Option{minikafka.BrokerIDs(1, 2, 3), minikafka.Racks("r1", "r2", "r3")}
-	for name, value := range cfg.properties() {
+	for name, value := range minikafkaProperties(cfg) {
 		opts = append(opts, minikafka.Config(name, value))
 	}
 	if cfg.Defaults {

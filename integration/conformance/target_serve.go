@@ -48,7 +48,7 @@ func startServe(ctx context.Context, cfg Config) (Cluster, error) {
 	}
 	ready := filepath.Join(dir, "ready")
 	args := []string{"serve", "--broker-ids", "1,2,3", "--racks", "r1,r2,r3", "--listen", "127.0.0.1:0", "--control", s.socket(), "--ready-file", ready}
-	for name, value := range cfg.properties() {
+	for name, value := range minikafkaProperties(cfg) {
 		args = append(args, "--set", name+"="+value)
 	}
 	if cfg.WithoutELR {
