@@ -2,7 +2,10 @@ package minikafka_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,9 +71,14 @@ func (s *sharer) beat(epoch int32, topics ...string) *kmsg.ShareGroupHeartbeatRe
 	return s.ask(s.group, q).(*kmsg.ShareGroupHeartbeatResponse)
 }
 
-// fetch waits up to so many ms, and returns what was acquired, as first-last*count.
-func (s *sharer) fetch(wait int32) []string {
-	s.t.Helper()
+// held is a run of records that a member has got.
+type held struct {
+	first, last int64
+	count       int16
+}
+
+// tryFetch waits up to so many ms, and returns what was acquired.
+func (s *sharer) tryFetch(wait int32) ([]held, error) {
 	q := kmsg.NewPtrShareFetchRequest()
 	group := shareGroup
 	q.Version, q.GroupID, q.MemberID, q.ShareSessionEpoch = 2, &group, &s.id, s.epoch
@@ -81,23 +89,41 @@ func (s *sharer) fetch(wait int32) []string {
 		t.Partitions = append(t.Partitions, kmsg.NewShareFetchRequestTopicPartition())
 		q.Topics = append(q.Topics, t)
 	}
-	resp := s.ask(s.leader, q).(*kmsg.ShareFetchResponse)
+	answer, err := s.leader.Request(q)
+	if err != nil {
+		return nil, err
+	}
+	resp := answer.(*kmsg.ShareFetchResponse)
 	if resp.ErrorCode != 0 {
-		s.t.Fatalf("%s fetched: %v", s.id, kerr.ErrorForCode(resp.ErrorCode))
+		return nil, kerr.ErrorForCode(resp.ErrorCode)
 	}
 	s.epoch++
-	got := []string{}
+	var got []held
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
 			if p.ErrorCode != 0 {
-				s.t.Fatalf("%s fetched: %v: %s", s.id, kerr.ErrorForCode(p.ErrorCode), *p.ErrorMessage)
+				return nil, fmt.Errorf("%w: %s", kerr.ErrorForCode(p.ErrorCode), *p.ErrorMessage)
 			}
 			for _, a := range p.AcquiredRecords {
-				got = append(got, fmt.Sprintf("%d-%d*%d", a.FirstOffset, a.LastOffset, a.DeliveryCount))
+				got = append(got, held{a.FirstOffset, a.LastOffset, a.DeliveryCount})
 			}
 		}
 	}
-	return got
+	return got, nil
+}
+
+// fetch is tryFetch, as first-last*count.
+func (s *sharer) fetch(wait int32) []string {
+	s.t.Helper()
+	got, err := s.tryFetch(wait)
+	if err != nil {
+		s.t.Fatalf("%s fetched: %v", s.id, err)
+	}
+	out := []string{}
+	for _, h := range got {
+		out = append(out, fmt.Sprintf("%d-%d*%d", h.first, h.last, h.count))
+	}
+	return out
 }
 
 // wants fetches for so many ms, in portions, until it has got something.
@@ -113,9 +139,9 @@ func (s *sharer) wants(wait int32, want ...string) {
 	}
 }
 
-// ack acknowledges records, and returns the error of the partition.
+// ack acknowledges records, and returns the error, of the request or of the
+// partition.
 func (s *sharer) ack(first, last int64, typ int8) error {
-	s.t.Helper()
 	q := kmsg.NewPtrShareAcknowledgeRequest()
 	group := shareGroup
 	q.Version, q.GroupID, q.MemberID, q.ShareSessionEpoch, q.IsRenewAck = 2, &group, &s.id, s.epoch, typ == 4
@@ -127,9 +153,13 @@ func (s *sharer) ack(first, last int64, typ int8) error {
 	}
 	t.Partitions = append(t.Partitions, p)
 	q.Topics = append(q.Topics, t)
-	resp := s.ask(s.leader, q).(*kmsg.ShareAcknowledgeResponse)
+	answer, err := s.leader.Request(q)
+	if err != nil {
+		return err
+	}
+	resp := answer.(*kmsg.ShareAcknowledgeResponse)
 	if resp.ErrorCode != 0 {
-		s.t.Fatalf("%s acknowledged: %v", s.id, kerr.ErrorForCode(resp.ErrorCode))
+		return kerr.ErrorForCode(resp.ErrorCode)
 	}
 	s.epoch++
 	return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
@@ -266,4 +296,85 @@ func TestShareGroupsAreAFeature(t *testing.T) {
 			t.Errorf("acknowledgement: %v", kerr.ErrorForCode(code))
 		}
 	})
+}
+
+// TestRandomShareGroup has members fetch and acknowledge while brokers crash: what
+// was accepted is never delivered again, nothing is delivered to two at a time, and
+// nothing is lost.
+func TestRandomShareGroup(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	if s := os.Getenv("MINIKAFKA_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("MINIKAFKA_SEED: %v", err)
+		}
+	}
+	t.Logf("MINIKAFKA_SEED=%d", seed)
+	synctest.Test(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("orders", 1), minikafka.Network(minikafka.PipeNetwork()))
+		fromTheBeginning(t, c)
+		members := []*sharer{newSharer(t, c, "a"), newSharer(t, c, "b")}
+		accepted, seen, last := map[int64]bool{}, map[int64]int{}, int64(0)
+		turn := func(s *sharer, accept bool) {
+			got, err := s.tryFetch(100)
+			for _, h := range got {
+				for o := h.first; o <= h.last; o++ {
+					if accepted[o] {
+						t.Fatalf("record %d was accepted, and delivered again", o)
+					}
+					seen[o]++
+				}
+				typ := share(r, accept)
+				if typ == 0 {
+					continue // It is forgotten.
+				}
+				if err = s.ack(h.first, h.last, typ); err != nil {
+					break
+				}
+				for o := h.first; o <= h.last && typ == 1; o++ {
+					accepted[o] = true
+				}
+			}
+			if err != nil { // The broker is gone, or leads no more.
+				s.leader, s.epoch = s.dial(c.WaitLeader("orders", 0)), 0
+			}
+		}
+		for range 150 {
+			switch n := r.IntN(20); {
+			case n < 5:
+				c.Produce("orders", 0, minikafka.Values("x", "y", "z")...)
+				last += 3
+			case n < 18:
+				turn(members[r.IntN(2)], false)
+			case n < 19:
+				time.Sleep(10 * time.Second) // In virtual time.
+			default:
+				b := c.Broker(r.Int32N(3))
+				b.Crash()
+				c.WaitLeader("orders", 0)
+				turn(members[r.IntN(2)], false)
+				b.Restart()
+				c.WaitHealthy()
+			}
+		}
+		for range 40 {
+			time.Sleep(4 * time.Second) // In virtual time.
+			turn(members[0], true)
+		}
+		for o := range last {
+			if !accepted[o] && seen[o] < 5 {
+				t.Errorf("record %d was delivered %d times and never accepted", o, seen[o])
+			}
+		}
+	})
+}
+
+// share is what a member does with records: mostly it accepts them.
+func share(r *rand.Rand, accept bool) int8 {
+	if n := r.IntN(10); !accept && n < 4 {
+		return int8(n % 3) // forgotten, accepted or released
+	}
+	return 1
 }

@@ -225,3 +225,74 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 }
 
 func base64ID(id log.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+func TestShareRequestsAtTheWrongBroker(t *testing.T) {
+	t.Parallel()
+	c := shareCluster(t, 2, nil)
+	c.createTopic("t", 1, 2, nil)
+	c.initializeShare("g", "t", 1, 0)
+	leader := c.leader("t", 0)
+	m := c.shareMember("g", "a", "t")
+	m.broker = c.kgo().Broker(int(3 - leader))
+	r := m.fetch(100)
+	if r.ErrorCode != 0 || len(r.Topics) != 1 {
+		t.Fatalf("fetched: %+v", r)
+	}
+	p := r.Topics[0].Partitions[0]
+	if p.ErrorCode != kerr.NotLeaderForPartition.Code || p.CurrentLeader.LeaderID != leader || len(r.NodeEndpoints) != 1 || r.NodeEndpoints[0].NodeID != leader {
+		t.Fatalf("fetched: %+v %+v", p, r.NodeEndpoints)
+	}
+	if err := m.ack(0, 0, 1); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Fatalf("acknowledged: %v", err)
+	}
+}
+
+func TestShareRequestsAreChecked(t *testing.T) {
+	t.Parallel()
+	c := shareCluster(t, 1, map[string]string{"group.share.max.share.sessions": "1"})
+	c.createTopic("t", 1, 1, nil)
+	c.initializeShare("g", "t", 1, 0)
+	long, none := string(make([]byte, 37)), ""
+	cases := []struct {
+		name string
+		edit func(*kmsg.ShareFetchRequest)
+		want *kerr.Error
+	}{
+		{"no group", func(q *kmsg.ShareFetchRequest) { q.GroupID = nil }, kerr.InvalidRequest},
+		{"no member", func(q *kmsg.ShareFetchRequest) { q.MemberID = nil }, kerr.InvalidRequest},
+		{"empty member", func(q *kmsg.ShareFetchRequest) { q.MemberID = &none }, kerr.InvalidRequest},
+		{"long member", func(q *kmsg.ShareFetchRequest) { q.MemberID = &long }, kerr.InvalidRequest},
+		{"renewal with a fetch", func(q *kmsg.ShareFetchRequest) { q.IsRenewAck = true }, kerr.InvalidRequest},
+		{"no session", func(q *kmsg.ShareFetchRequest) { q.ShareSessionEpoch = 3 }, kerr.ShareSessionNotFound},
+		{"no session to end", func(q *kmsg.ShareFetchRequest) { q.ShareSessionEpoch = -1 }, kerr.ShareSessionNotFound},
+		{"acknowledgements in the first request", func(q *kmsg.ShareFetchRequest) {
+			q.Topics[0].Partitions[0].AcknowledgementBatches = []kmsg.ShareFetchRequestTopicPartitionAcknowledgementBatch{{AcknowledgeTypes: []int8{1}}}
+		}, kerr.InvalidRequest},
+	}
+	for _, x := range cases {
+		m := c.shareMember("g", "a", "t")
+		if r := m.fetch(0, x.edit); r.ErrorCode != x.want.Code {
+			t.Errorf("%s: %v, want %v", x.name, kerr.ErrorForCode(r.ErrorCode), x.want)
+		}
+	}
+	m := c.shareMember("g", "a", "t")
+	c.produceBatches("t", 3)
+	m.wants("all", acquired(0, 2, 1))
+	if r := c.shareMember("g", "b", "t").fetch(0); r.ErrorCode != kerr.ShareSessionLimitReached.Code {
+		t.Errorf("a second session: %v", kerr.ErrorForCode(r.ErrorCode))
+	}
+	for _, types := range [][]int8{{}, {1, 1}, {5}, {-1}} {
+		if err := m.ack(0, 2, types...); !errors.Is(err, kerr.InvalidRequest) {
+			t.Errorf("types %v: %v", types, err)
+		}
+	}
+	if err := m.ack(2, 0, 1); !errors.Is(err, kerr.InvalidRequest) {
+		t.Errorf("backwards: %v", err)
+	}
+	if err := m.ack(0, 99, 1); !errors.Is(err, kerr.InvalidRequest) {
+		t.Errorf("past what was acquired: %v", err)
+	}
+	if err := m.ack(0, 2, 1); err != nil {
+		t.Error(err)
+	}
+}

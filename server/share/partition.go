@@ -74,8 +74,8 @@ func (p *Partition) Load(start int64, stateEpoch int32, batches []StateBatch) er
 	p.start, p.end, p.stateEpoch, p.cached = start, start, stateEpoch, nil
 	gap, next := int64(-1), start
 	for _, b := range batches {
-		if b.First < next || b.Last < b.First {
-			return fmt.Errorf("%w: batch %d-%d, expected from %d", ErrState, b.First, b.Last, next)
+		if b.First < next || b.Last < b.First || b.DeliveryState != Available && !b.DeliveryState.terminal() {
+			return fmt.Errorf("%w: batch %d-%d in state %d, expected from %d", ErrState, b.First, b.Last, b.DeliveryState, next)
 		}
 		if gap < 0 && b.First > next {
 			gap = next

@@ -291,6 +291,9 @@ func TestLoadWithGaps(t *testing.T) {
 	if err := f.Load(20, 0, []share.StateBatch{{First: 10, Last: 30}}); !errors.Is(err, share.ErrState) {
 		t.Fatalf("state before the start: %v", err)
 	}
+	if err := f.Load(0, 0, []share.StateBatch{{First: 10, Last: 30, DeliveryState: share.Acquired}}); !errors.Is(err, share.ErrState) {
+		t.Fatalf("a state that is never stored: %v", err)
+	}
 }
 
 func TestAbortedTransactions(t *testing.T) {
