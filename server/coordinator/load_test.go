@@ -374,3 +374,23 @@ func (r *randomTest) check() {
 		r.t.Fatal(err)
 	}
 }
+
+// TestTheLogStartMovesWhileLoading: what is gone is not waited for.
+func TestTheLogStartMovesWhileLoading(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		d := newDisk()
+		d.fill(t, "a", "1", "b", "1", "c", "1")
+		moved := false
+		d.reading = func() {
+			if !moved {
+				moved = true
+				d.change(func() { d.start, d.batches = 2, d.batches[2:] })
+			}
+		}
+		b := newBench(t, d)
+		b.lead(0)
+		b.has("a", "", "")
+		b.has("c", "1", "1")
+		b.write(put("d", "1")).gets(nil)
+	})
+}
