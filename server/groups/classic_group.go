@@ -355,22 +355,6 @@ func (g *classicGroup) subscriptions() map[string]struct{} {
 	return topics
 }
 
-// subscribedTopics reads a consumer's subscription, of which every version begins
-// as version 0 does.
-func subscribedTopics(metadata []byte) ([]string, error) {
-	const versionBytes = 2
-	if len(metadata) < versionBytes {
-		return nil, ErrRecord
-	}
-	first := slices.Clone(metadata)
-	first[0], first[1] = 0, 0
-	s := kmsg.NewConsumerMemberMetadata()
-	if err := s.ReadFrom(first); err != nil {
-		return nil, unreadable("subscription", err)
-	}
-	return s.Topics, nil
-}
-
 func (g *classicGroup) subscribed(topic string) bool {
 	if g.topics == nil {
 		return g.protocolType == consumerProtocol

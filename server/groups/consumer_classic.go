@@ -1,7 +1,6 @@
 package groups
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -297,26 +296,6 @@ func (g *consumerGroup) leaving(l *kmsg.LeaveGroupRequestMember) (*consumerMembe
 		return m, checkStatic(m, l.MemberID, *l.InstanceID)
 	}
 	return m, nil
-}
-
-// protocolVersion is the version of what a member says of itself in the consumers'
-// embedded protocol.
-func protocolVersion(metadata []byte) (int16, error) {
-	if len(metadata) < 2 {
-		return 0, unreadable("a consumer's protocol", ErrRecord)
-	}
-	return int16(binary.BigEndian.Uint16(metadata)), nil
-}
-
-func readSubscription(metadata []byte) (*kmsg.ConsumerMemberMetadata, error) {
-	if _, err := protocolVersion(metadata); err != nil {
-		return nil, err
-	}
-	s := kmsg.NewConsumerMemberMetadata()
-	if err := s.ReadFrom(metadata); err != nil {
-		return nil, unreadable("a subscription", err)
-	}
-	return &s, nil
 }
 
 // serializedAssignment is an assignment as clients of the classic protocol read

@@ -128,8 +128,8 @@ func (c *classicGroup) assignedTo(m *classicMember, image *election.Image) (assi
 	if _, err := protocolVersion(m.assignment); err != nil {
 		return nil, cannotUpgrade(c, "an assignment cannot be read")
 	}
-	read := kmsg.NewConsumerMemberAssignment()
-	if err := read.ReadFrom(m.assignment); err != nil {
+	read, err := readAssignment(m.assignment)
+	if err != nil {
 		return nil, fmt.Errorf("groups: an assignment in classic group %s: %w: %w", c.groupID, err, kerr.UnknownServerError)
 	}
 	if len(read.UserData) > 0 {

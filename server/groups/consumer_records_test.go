@@ -3,7 +3,6 @@ package groups
 import (
 	"encoding/hex"
 	"errors"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/minikafka/minikafka/log"
@@ -111,7 +110,7 @@ func TestBadConsumerRecords(t *testing.T) {
 			if random.IntN(8) == 0 {
 				of = bad.Key[2:]
 			}
-			of[random.IntN(len(of))] = byte(rand.Uint32())
+			of[random.IntN(len(of))] = byte(random.Uint32())
 			tryRecord(t, rig, what, bad)
 		}
 	}
