@@ -56,6 +56,14 @@ func consumerRows() []row {
 			made.version, made.member = 9, "someone"
 			check(e, "unknown member", e.commitOffset(c.group, t, made), unknownMemberID)
 			e.hasOffset(c.group, t, 5)
+			made.generation, made.member, made.offset = c.epoch, c.id, 7
+			e.consumer(c.group, e.topic()).beat()
+			e.wait("the next epoch", func() error {
+				c.beat()
+				return is("is the epoch a later one", c.epoch > made.generation, true)
+			})
+			check(e, "the last epoch, in which it had the partition too", e.commitOffset(c.group, t, made), none)
+			e.hasOffset(c.group, t, 7)
 		}},
 		{id: "G42", title: "an unknown assignor", run: func(e *env) {
 			c := e.consumer(e.group(), e.topic())
