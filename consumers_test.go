@@ -39,13 +39,13 @@ type crew struct {
 // franz-go was built for that. It holds mutexes while it waits for answers: in a
 // bubble that would stop the time, without the build tag synctests. So otherwise a
 // crew runs in real time, with fast timings.
-func withCrew(t *testing.T, f func(*crew), opts ...minikafka.Option) {
+func withCrew(t *testing.T, f func(*crew)) {
 	t.Helper()
 	if franzInVirtualTime {
-		synctest.Test(t, func(t *testing.T) { runCrew(t, f, append(kafkasTime(), opts...)...) })
+		inVirtualTime(t, f)
 		return
 	}
-	runCrew(t, f, append([]minikafka.Option{minikafka.Config("replica.lag.time.max.ms", "30000")}, opts...)...)
+	runCrew(t, f, minikafka.Config("replica.lag.time.max.ms", "30000"))
 }
 
 // inVirtualTime is withCrew for tests whose consumers commit nothing.

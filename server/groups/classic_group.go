@@ -91,7 +91,8 @@ func (g *classicGroup) typeOrNil() *string {
 	if g.protocolType == "" {
 		return nil
 	}
-	return &g.protocolType
+	protocol := g.protocolType // Answers are read while the group changes.
+	return &protocol
 }
 
 // all are the members, as they came.

@@ -72,7 +72,7 @@ type deletedTopic struct {
 // (GroupCoordinatorService.handleTopicsDeletion).
 func (s *Shard) topicsDeleted(gone []deletedTopic) {
 	s.deletions++
-	s.ctx.Schedule(fmt.Sprintf("topics-deleted-%d", s.deletions), 0, func() (coordinator.Outcome, error) {
+	s.ctx.ScheduleRetried(fmt.Sprintf("topics-deleted-%d", s.deletions), 0, func() (coordinator.Outcome, error) {
 		return coordinator.Outcome{Records: s.offsetsOf(gone), Splits: true}, nil
 	})
 }

@@ -58,6 +58,9 @@ func newOffsetStore(r *timeline.Registry) *offsetStore {
 	}
 }
 
+// empty tells whether there are no offsets, pending ones neither.
+func (o *offsetStore) empty() bool { return o.groups.Len() == 0 && o.pending.Len() == 0 }
+
 // get finds an offset as of an epoch.
 func (o *offsetStore) get(epoch int64, group string, p place) (committed, bool) {
 	g, ok := o.groups.GetAt(epoch, group)

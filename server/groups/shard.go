@@ -172,7 +172,7 @@ func (s *Shard) Changed(m *election.Image) {
 	s.image = m
 	s.lookAgainAtTopics(old, m)
 	s.forgetShares(m)
-	if old == nil || m == nil {
+	if old == nil || m == nil || s.offsets.empty() {
 		return
 	}
 	var gone []deletedTopic
