@@ -349,7 +349,7 @@ func TestRandomShareGroup(t *testing.T) {
 			case n < 18:
 				turn(members[r.IntN(2)], false)
 			case n < 19:
-				time.Sleep(10 * time.Second) // In virtual time.
+				<-time.After(10 * time.Second)
 			default:
 				b := c.Broker(r.Int32N(3))
 				b.Crash()
@@ -360,7 +360,7 @@ func TestRandomShareGroup(t *testing.T) {
 			}
 		}
 		for range 40 {
-			time.Sleep(4 * time.Second) // In virtual time.
+			<-time.After(4 * time.Second)
 			turn(members[0], true)
 		}
 		for o := range last {

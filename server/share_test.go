@@ -23,10 +23,10 @@ type shareMember struct {
 	topic     log.TopicID
 }
 
-// shareMember returns a member that talks to the leader of a topic's partition 0.
-func (c *cluster) shareMember(group, id, topic string) *shareMember {
+// shareMember returns a member of g that talks to the leader of partition 0 of t.
+func (c *cluster) shareMember(id string) *shareMember {
 	c.t.Helper()
-	return &shareMember{cluster: c, group: group, id: id, broker: c.kgo().Broker(int(c.leader(topic, 0))), topic: c.id(topic, 0).Topic}
+	return &shareMember{cluster: c, group: "g", id: id, broker: c.kgo().Broker(int(c.leader("t", 0))), topic: c.id("t", 0).Topic}
 }
 
 // initialize has the share coordinator begin partitions 0 to n-1 of a topic.
@@ -197,7 +197,7 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 	c.createTopic("t", 1, 1, nil)
 	c.initializeShare("g", "t", 1, 0)
 	c.produceBatches("t", 5, 5)
-	a, b := c.shareMember("g", "a", "t"), c.shareMember("g", "b", "t")
+	a, b := c.shareMember("a"), c.shareMember("b")
 	a.wants("all", acquired(0, 9, 1))
 	if r := b.fetch(100); r.ErrorCode != 0 || len(r.Topics) != 1 || len(r.Topics[0].Partitions[0].AcquiredRecords) > 0 || r.Topics[0].Partitions[0].Records == nil {
 		t.Fatalf("b: %+v", r)
@@ -232,7 +232,7 @@ func TestShareRequestsAtTheWrongBroker(t *testing.T) {
 	c.createTopic("t", 1, 2, nil)
 	c.initializeShare("g", "t", 1, 0)
 	leader := c.leader("t", 0)
-	m := c.shareMember("g", "a", "t")
+	m := c.shareMember("a")
 	m.broker = c.kgo().Broker(int(3 - leader))
 	r := m.fetch(100)
 	if r.ErrorCode != 0 || len(r.Topics) != 1 {
@@ -270,15 +270,15 @@ func TestShareRequestsAreChecked(t *testing.T) {
 		}, kerr.InvalidRequest},
 	}
 	for _, x := range cases {
-		m := c.shareMember("g", "a", "t")
+		m := c.shareMember("a")
 		if r := m.fetch(0, x.edit); r.ErrorCode != x.want.Code {
 			t.Errorf("%s: %v, want %v", x.name, kerr.ErrorForCode(r.ErrorCode), x.want)
 		}
 	}
-	m := c.shareMember("g", "a", "t")
+	m := c.shareMember("a")
 	c.produceBatches("t", 3)
 	m.wants("all", acquired(0, 2, 1))
-	if r := c.shareMember("g", "b", "t").fetch(0); r.ErrorCode != kerr.ShareSessionLimitReached.Code {
+	if r := c.shareMember("b").fetch(0); r.ErrorCode != kerr.ShareSessionLimitReached.Code {
 		t.Errorf("a second session: %v", kerr.ErrorForCode(r.ErrorCode))
 	}
 	for _, types := range [][]int8{{}, {1, 1}, {5}, {-1}} {

@@ -35,6 +35,7 @@ type Transition struct {
 	// Batches is what is to be stored.
 	Batches []StateBatch
 	changed []change
+	limits  Limits
 }
 
 // change is a part of it; delivered says that it ends a record's life.
@@ -48,7 +49,7 @@ type change struct {
 // there is nothing to store. On an error nothing has changed, but for locks that
 // were renewed.
 func (p *Partition) Acknowledge(member string, acks []Acknowledgement, now time.Time) (*Transition, error) {
-	t := &Transition{}
+	t := &Transition{limits: p.limits()}
 	for _, ack := range acks {
 		if err := p.acknowledge(t, member, ack, now); err != nil {
 			p.Complete(t, false, now)
@@ -160,10 +161,10 @@ func (p *Partition) change(t *Transition, b *inFlightBatch, s *inFlight, r Range
 	to := Archived
 	switch typ {
 	case AckRenew:
-		if p.limits().NoRenewal {
+		if t.limits.NoRenewal {
 			return fmt.Errorf("%w: locks may not be renewed", ErrRecordState)
 		}
-		s.until = p.lock(now)
+		s.until = p.lock(now, t.limits.Lock)
 		return nil
 	case AckAccept:
 		to = Acknowledged
@@ -178,7 +179,7 @@ func (p *Partition) change(t *Transition, b *inFlightBatch, s *inFlight, r Range
 
 // begin starts a change and notes it.
 func (p *Partition) begin(t *Transition, b *inFlightBatch, s *inFlight, r Range, to RecordState) bool {
-	if !s.begin(to, p.limits().MaxDeliveries) {
+	if !s.begin(to, t.limits.MaxDeliveries) {
 		return false
 	}
 	ends := s.state.terminal()
@@ -193,7 +194,7 @@ func (p *Partition) begin(t *Transition, b *inFlightBatch, s *inFlight, r Range,
 // Release gives back what a member holds, as when its session ends. The
 // deliveries count.
 func (p *Partition) Release(member string) *Transition {
-	t := &Transition{}
+	t := &Transition{limits: p.limits()}
 	for _, b := range p.cached {
 		if b.offsets == nil && b.first < p.start && b.last >= p.start && b.whole.state == Acquired && b.whole.member == member {
 			b.split()

@@ -149,7 +149,7 @@ func (a *acquiring) reacquire(b *inFlightBatch) bool {
 		return !throttled || n == 0
 	}
 	if b.whole.acquirable() && b.whole.update(Acquired, a.limits.MaxDeliveries, a.Member) {
-		b.whole.until = a.lock(a.Now)
+		b.whole.until = a.lock(a.Now, a.limits.Lock)
 		a.result = append(a.result, AcquiredRecords{b.first, b.last, int16(b.whole.deliveries)})
 		a.count += int(b.last - b.first + 1)
 	}
@@ -191,7 +191,7 @@ func (a *acquiring) records(b *inFlightBatch) int {
 		if !s.update(Acquired, limit, a.Member) {
 			return true
 		}
-		s.until = a.lock(a.Now)
+		s.until = a.lock(a.Now, a.limits.Lock)
 		a.result = append(a.result, AcquiredRecords{offset, offset, int16(s.deliveries)})
 		n++
 		return !lastTry && (!a.RecordLimit || n < left) && n != portion
@@ -222,7 +222,7 @@ func (a *acquiring) fresh(first, last int64) {
 		b := &inFlightBatch{first: first, last: last, whole: inFlight{state: Available}}
 		b.split()
 		got := first + room - 1
-		until := a.lock(a.Now)
+		until := a.lock(a.Now, a.limits.Lock)
 		for offset := first; offset <= got; offset++ {
 			*b.at(offset) = inFlight{state: Acquired, deliveries: 1, member: a.Member, until: until}
 		}
@@ -230,7 +230,7 @@ func (a *acquiring) fresh(first, last int64) {
 		a.insert(b)
 		runs = []AcquiredRecords{{first, got, 1}}
 	} else {
-		until := a.lock(a.Now)
+		until := a.lock(a.Now, a.limits.Lock)
 		for _, r := range runs {
 			a.insert(&inFlightBatch{
 				first: r.First, last: r.Last,

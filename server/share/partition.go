@@ -209,9 +209,9 @@ func (p *Partition) insert(b *inFlightBatch) {
 	p.cached = slices.Insert(p.cached, p.floor(b.first)+1, b)
 }
 
-// lock returns when a lock taken now expires.
-func (p *Partition) lock(now time.Time) time.Time {
-	until := now.Add(p.limits().Lock)
+// lock returns when a lock taken now for so long expires.
+func (p *Partition) lock(now time.Time, d time.Duration) time.Time {
+	until := now.Add(d)
 	if p.expiry.IsZero() || until.Before(p.expiry) {
 		p.expiry = until
 	}
