@@ -16,6 +16,7 @@ import (
 
 	"github.com/minikafka/minikafka/election"
 	"github.com/minikafka/minikafka/log"
+	"github.com/minikafka/minikafka/replication"
 	"github.com/minikafka/minikafka/server/coordinator"
 	"github.com/minikafka/minikafka/server/coordinator/timeline"
 )
@@ -157,6 +158,18 @@ func (d *disk) storeLocked() {
 	}
 	d.pending = nil
 	d.moveLocked()
+}
+
+// loseLocked takes away what is not committed.
+func (d *disk) loseLocked() {
+	for _, p := range d.pending {
+		p.err = replication.ErrNotLeader
+		close(p.done)
+	}
+	d.pending = nil
+	for n := len(d.batches); n > 0 && d.batches[n-1].BaseOffset >= d.hw; n-- {
+		d.batches = d.batches[:n-1]
+	}
 }
 
 func (d *disk) writeLocked(b log.Batch) {

@@ -327,6 +327,9 @@ func (r *randomTest) failover() {
 	if r.random.IntN(2) == 0 {
 		synctest.Wait()
 	}
+	if r.random.IntN(2) == 0 {
+		r.disk.change(r.disk.loseLocked) // another broker has led, and did not have it
+	}
 	r.disk.change(func() { r.disk.held, r.disk.fail = false, nil })
 	r.epoch++
 	r.Lead(0, r.epoch, r.disk)
