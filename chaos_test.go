@@ -261,9 +261,13 @@ func TestChaosOverTCP(t *testing.T) {
 func TestHourOfChaos(t *testing.T) {
 	t.Parallel()
 	seed := seeds(t)[0]
+	hour := time.Hour
+	if raceEnabled {
+		hour /= 6
+	}
 	begin := time.Now()
 	synctest.Test(t, func(t *testing.T) {
-		chaos(t, seed, minikafka.ChaosOptions{For: time.Hour, Every: time.Minute, Lasting: 20 * time.Second})
+		chaos(t, seed, minikafka.ChaosOptions{For: hour, Every: time.Minute, Lasting: 20 * time.Second})
 	})
 	t.Logf("the hour took %v", time.Since(begin))
 }
