@@ -89,9 +89,14 @@ func TestFailingDisk(t *testing.T) {
 					t.Errorf("the failing leader answers %v", err)
 				}
 				c.Wait("the broker to halt", func() bool { return old.State() == minikafka.Halted })
+				begin := time.Now()
 				c.Produce("orders", 0, minikafka.Values("goes on")...)
 				if c.Leader("orders", 0) == old {
 					t.Error("the halted broker leads")
+				}
+				// It halts before it could tell the controller.
+				if took := time.Since(begin); took < 5*time.Second {
+					t.Errorf("another leader after %v, before the session of the halted one ended", took)
 				}
 				old.Disk(minikafka.Disk{})
 				old.Restart()
