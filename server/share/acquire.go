@@ -173,8 +173,10 @@ func (a *acquiring) throttled(b *inFlightBatch) bool {
 	return most >= a.throttleAt()
 }
 
-// records acquires single records of a batch, and returns how many.
+// records acquires single records of a batch, and returns how many. Neighbours
+// that were delivered as often make one run (ShareFetchUtils.accumulateAcquiredRecords).
 func (a *acquiring) records(b *inFlightBatch) int {
+	var runs []AcquiredRecords
 	n, left, portion := 0, a.room-a.count, 0
 	limit := a.limits.MaxDeliveries
 	b.parts(a.from, a.to, func(s *inFlight, offset, _ int64) bool {
@@ -192,10 +194,15 @@ func (a *acquiring) records(b *inFlightBatch) int {
 			return true
 		}
 		s.until = a.lock(a.Now, a.limits.Lock)
-		a.result = append(a.result, AcquiredRecords{offset, offset, int16(s.deliveries)})
+		if i := len(runs) - 1; i >= 0 && runs[i].Last+1 == offset && int(runs[i].DeliveryCount) == s.deliveries {
+			runs[i].Last = offset
+		} else {
+			runs = append(runs, AcquiredRecords{offset, offset, int16(s.deliveries)})
+		}
 		n++
 		return !lastTry && (!a.RecordLimit || n < left) && n != portion
 	})
+	a.result = append(a.result, runs...)
 	return n
 }
 
