@@ -155,3 +155,29 @@ func TestStaticMemberStays(t *testing.T) {
 		t.Errorf("an admin removes an instance: %d", code)
 	}
 }
+
+// TestStaticMembersWithoutRebalanceTimeout has the coordinator not look for them
+// all the time: members say how long they are waited for.
+func TestStaticMembersWithoutRebalanceTimeout(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	members, g := h.stableStatic()
+	for _, m := range members {
+		h.classic().members[m].rebalanceMs = 0
+	}
+	instance := "i1"
+	if code := h.leave("", &instance); code != 0 {
+		t.Fatal(code)
+	}
+	before := h.count
+	h.pass(testSession / 2)
+	h.inState(statePreparing)
+	if n := h.count - before; n > 100 {
+		t.Errorf("timers were set %d times in 5 s", n)
+	}
+	if code := h.heartbeat(members[1], g); code != kerr.RebalanceInProgress.Code {
+		t.Errorf("heartbeat: %d", code)
+	}
+	h.pass(testSession)
+	h.inState(stateEmpty)
+}
