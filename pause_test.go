@@ -29,6 +29,9 @@ func TestPauseOfALeader(t *testing.T) {
 		if b.State() != minikafka.Paused || !strings.Contains(c.Status().String(), "paused") {
 			t.Errorf("the broker is %s", b.State())
 		}
+		if cut := c.Status().Cut; len(cut) > 0 {
+			t.Errorf("links are said to be cut, where a node is paused: %v", cut)
+		}
 		begin := time.Now()
 		if err := cl.ProduceSync(t.Context(), kgo.StringRecord("during")).FirstErr(); err != nil {
 			t.Fatal(err)

@@ -114,7 +114,7 @@ func (c *cluster) status() Status {
 	return s
 }
 
-// cuts are the links between nodes that run and that no message passes.
+// cuts are the links that are cut between nodes that run.
 func (c *cluster) cuts() []CutLink {
 	var up []int
 	nodes := c.nodes()
@@ -127,7 +127,7 @@ func (c *cluster) cuts() []CutLink {
 	var cut []CutLink
 	for _, from := range up {
 		for _, to := range up {
-			if from != to && !c.fabric.Reachable(nodes[from], nodes[to]) {
+			if from != to && c.fabric.IsCut(nodes[from], nodes[to]) {
 				cut = append(cut, CutLink{nodes[from].String(), nodes[to].String()})
 			}
 		}

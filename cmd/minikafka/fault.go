@@ -188,6 +188,9 @@ func (e *executor) removeFaults(c *minikafka.Cluster, args []string) (string, an
 		h.Remove()
 		all = append(all, h.Status())
 	}
+	if len(ended) == 1 {
+		return "one fault is removed", all, nil
+	}
 	return fmt.Sprintf("%d faults are removed", len(ended)), all, nil
 }
 

@@ -276,6 +276,14 @@ func (f *Fabric) Reachable(from, to Node) bool {
 	return f.ports[to] != nil && !f.blocked(from, to)
 }
 
+// IsCut reports whether the link is cut; a node that is paused has its links.
+func (f *Fabric) IsCut(from, to Node) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.links[link{from, to}]
+	return l != nil && l.cut
+}
+
 // Joined reports whether a node of this name is on the fabric, paused or cut off
 // as it may be. It tells a broken connection from a silent one.
 func (f *Fabric) Joined(n Node) bool {
