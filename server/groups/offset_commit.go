@@ -40,13 +40,15 @@ func (s *Shard) CommitOffsetsOfTransaction(c Client, q *kmsg.OffsetCommitRequest
 	check, err := g.checkCommit(commit{
 		memberID: q.MemberID, instanceID: q.InstanceID, generation: q.Generation, transactional: true, version: c.Version,
 	})
+	var resp *kmsg.OffsetCommitResponse
+	var o coordinator.Outcome
+	if err == nil {
+		resp, o, err = s.commitChecked(q, check)
+	}
 	if errors.Is(err, kerr.StaleMemberEpoch) {
-		err = kerr.IllegalGeneration
+		err = kerr.IllegalGeneration // what producers know
 	}
-	if err != nil {
-		return nil, coordinator.Outcome{}, err
-	}
-	return s.commitChecked(q, check)
+	return resp, o, err
 }
 
 func (s *Shard) commitChecked(q *kmsg.OffsetCommitRequest, check partitionCheck) (*kmsg.OffsetCommitResponse, coordinator.Outcome, error) {
