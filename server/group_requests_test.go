@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -94,7 +95,7 @@ func groupLife(t *testing.T, c *cluster, v int16) {
 	if got := fetchedOffset(w, group, v, id); got != 101 {
 		t.Fatalf("the offset is %d", got)
 	}
-	groupLeft(t, w, group, member, v)
+	groupLeft(t, c, w, group, member, v)
 }
 
 // fetchedOffset asks for partition 1.
@@ -114,16 +115,18 @@ func fetchedOffset(w *wire, group string, v int16, id [16]byte) int64 {
 }
 
 // groupLeft has the member leave, and deletes the group.
-func groupLeft(t *testing.T, w *wire, group, member string, v int16) {
+func groupLeft(t *testing.T, c *cluster, w *wire, group, member string, v int16) {
 	list := at(kmsg.NewPtrListGroupsRequest(), v, 0, 5)
 	list.StatesFilter, list.TypesFilter = []string{"stable"}, []string{"classic"}
-	found := false
-	for _, g := range w.ask(list).(*kmsg.ListGroupsResponse).Groups {
-		found = found || g.Group == group && g.ProtocolType == "consumer"
-	}
-	if !found {
-		t.Error("it is not listed")
-	}
+	c.eventually("the group to be listed", func() bool {
+		resp := w.ask(list).(*kmsg.ListGroupsResponse)
+		if resp.ErrorCode == kerr.CoordinatorLoadInProgress.Code { // of other partitions of the new topic
+			return false
+		}
+		return resp.ErrorCode == 0 && slices.ContainsFunc(resp.Groups, func(g kmsg.ListGroupsResponseGroup) bool {
+			return g.Group == group && g.ProtocolType == "consumer"
+		})
+	})
 	describe := at(kmsg.NewPtrDescribeGroupsRequest(), v, 0, 6)
 	describe.Groups, describe.IncludeAuthorizedOperations = []string{group}, true
 	g := w.ask(describe).(*kmsg.DescribeGroupsResponse).Groups[0]
