@@ -429,7 +429,8 @@ func TestSilentMember(t *testing.T) {
 		// One that goes on with its heartbeats, and does not rejoin.
 		member, generation := g.join("crew")
 		beating, stop := context.WithCancel(w.ctx)
-		w.running.Go(func() {
+		var beats sync.WaitGroup
+		beats.Go(func() {
 			for beating.Err() == nil {
 				select {
 				case <-time.After(3 * time.Second):
@@ -443,6 +444,7 @@ func TestSilentMember(t *testing.T) {
 		w.hire(kgo.Balancers(kgo.RangeBalancer()))
 		w.members(1)
 		stop()
+		beats.Wait() // before the client's context ends
 		if took := time.Since(begin); took < 59*time.Second || took > 65*time.Second {
 			w.t.Errorf("a member that does not rejoin was waited for %v, want 60 s", took)
 		}
