@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,12 +47,15 @@ type client struct {
 	full     bool // An answer was lost: all is told again.
 }
 
-// world is a group, its clients, and the partitions that clients use.
+// world is a group, its clients, and the topics they use. Partitions are told by the
+// id of their topic, which is a text here.
 type world struct {
 	*rig
 	rand    *rand.Rand
 	clients []*client
 	nextID  int
+	deleted map[string]int
+	calm    bool // Nothing is lost or late any more, and nothing fails.
 	steps   []string
 }
 
@@ -77,7 +81,7 @@ func (w *world) heartbeat(c *client) {
 	if c.instance != nil {
 		options = append(options, instance(*c.instance))
 	}
-	if w.rand.IntN(10) == 0 {
+	if !w.calm && w.rand.IntN(10) == 0 {
 		w.failing(c, options)
 		return
 	}
@@ -95,7 +99,7 @@ func (w *world) heartbeat(c *client) {
 	case err != nil:
 		w.t.Fatal(err)
 	}
-	if w.rand.IntN(8) == 0 {
+	if !w.calm && w.rand.IntN(8) == 0 {
 		w.say("%s does not hear of it", c.id)
 		c.full = true
 		return
@@ -106,7 +110,7 @@ func (w *world) heartbeat(c *client) {
 		c.target = nil
 		for _, t := range resp.Assignment.Topics {
 			for _, p := range t.Partitions {
-				c.target = append(c.target, fmt.Sprintf("%s %d", w.image.TopicName(t.TopicID), p))
+				c.target = append(c.target, fmt.Sprintf("%s %d", strings.TrimRight(string(t.TopicID[:]), "\x00"), p))
 			}
 		}
 	}
@@ -138,7 +142,7 @@ func (w *world) failing(c *client, options []beatOption) {
 // move gives up what is not in the target; new partitions are taken when that is
 // done.
 func (w *world) move(c *client) {
-	late := func() bool { return w.rand.IntN(3) == 0 }
+	late := func() bool { return !w.calm && w.rand.IntN(3) == 0 }
 	if late() {
 		return
 	}
@@ -183,13 +187,32 @@ func (w *world) leave(c *client) {
 	c.gone = true
 }
 
+// changeTopics gives topics more partitions, deletes some, and makes others of the
+// same name in the place of some.
+func (w *world) changeTopics() {
+	next := map[string]int{"c": 1}
+	for _, name := range []string{"a", "b", "ba"} {
+		n, old := w.rand.IntN(4), 0
+		if t := w.image.Topics[name]; t != nil {
+			old = len(t.Partitions)
+		}
+		if n < old {
+			w.deleted[name]++ // No topic gets fewer partitions.
+		}
+		if n > 0 {
+			next[fmt.Sprintf("%s#%d", name, w.deleted[name])] = n
+		}
+	}
+	w.topics(next)
+	w.say("topics change: %v", next)
+}
+
 func (w *world) step() {
 	switch n := w.rand.IntN(100); {
 	case n < 15 && len(w.clients) < 6:
 		w.join()
 	case n < 20:
-		w.topics(map[string]int{"a": w.rand.IntN(4), "b": 1 + w.rand.IntN(3), "ba": w.rand.IntN(3), "c": 1})
-		w.say("topics change")
+		w.changeTopics()
 	case n < 24:
 		w.shard = w.replayedHere()
 		w.say("another coordinator")
@@ -273,17 +296,18 @@ func (w *world) check() {
 			var name string
 			var n int32
 			_, _ = fmt.Sscan(p, &name, &n)
-			if t := w.image.Topics[name]; t != nil && int(n) < len(t.Partitions) && owners[log.PartitionID{Topic: t.ID, Partition: n}] != c.id {
+			if t := w.image.TopicsByID[topicID(name)]; t != nil && int(n) < len(t.Partitions) && owners[log.PartitionID{Topic: t.ID, Partition: n}] != c.id {
 				w.t.Fatalf("%s uses %s, which is owned by %q", c.id, p, owners[log.PartitionID{Topic: t.ID, Partition: n}])
 			}
 		}
 	}
 }
 
-// settle lets everybody send heartbeats until nothing changes: then all partitions
-// of the topics that somebody wants have an owner.
+// settle lets everybody send heartbeats, of which none fails any more, until nothing
+// changes: then all partitions of the topics that somebody wants have an owner.
 func (w *world) settle() {
 	w.t.Helper()
+	w.calm = true
 	for range 40 {
 		for _, c := range w.clients {
 			w.heartbeat(c)
@@ -322,8 +346,8 @@ func TestRandomConsumerGroup(t *testing.T) {
 		if round%2 == 0 {
 			static = atOnce()
 		}
-		w := &world{rig: newRig(t, static), rand: r}
-		w.topics(map[string]int{"a": 3, "b": 2})
+		w := &world{rig: newRig(t, static), rand: r, deleted: map[string]int{}}
+		w.topics(map[string]int{"a#0": 3, "b#0": 2})
 		t.Cleanup(func() {
 			if t.Failed() && w.steps != nil {
 				for _, s := range w.steps {

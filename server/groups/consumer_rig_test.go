@@ -77,13 +77,15 @@ func (r *rig) Scheduled(key string) bool {
 	return ok
 }
 
-// topics sets what topics there are, by their numbers of partitions.
+// topics sets what topics there are, by their numbers of partitions. A name may have
+// a suffix, #2, of another topic that had the name before.
 func (r *rig) topics(partitions map[string]int) {
 	m := *r.image
 	m.Index++
 	m.Topics, m.TopicsByID = map[string]*election.Topic{}, map[log.TopicID]*election.Topic{}
-	for name, n := range partitions {
-		t := &election.Topic{Name: name, ID: topicID(name)}
+	for id, n := range partitions {
+		name, _, _ := strings.Cut(id, "#")
+		t := &election.Topic{Name: name, ID: topicID(id)}
 		for range n {
 			t.Partitions = append(t.Partitions, &election.Partition{})
 		}
