@@ -182,7 +182,7 @@ func (s *sharePartitions) expireLocks(now time.Time) (next time.Time, ok bool) {
 // (SharePartitionManager.releaseSession). It returns what went wrong with which
 // partition.
 func (s *sharePartitions) endSession(m share.Member) (map[log.PartitionID]error, error) {
-	ids, last, ok := s.sessions.End(m)
+	ids, ok := s.sessions.End(m)
 	if !ok {
 		return nil, share.ErrSessionNotFound
 	}
@@ -194,19 +194,32 @@ func (s *sharePartitions) endSession(m share.Member) (map[log.PartitionID]error,
 			errs[i] = kerr.UnknownTopicOrPartition
 		}
 	})
-	if last {
-		// Nobody of the group is here: what is stored may be changed without us.
-		for _, p := range s.all() {
-			if p.name.Group == m.Group {
-				s.remove(p)
-			}
-		}
-	}
+	s.removeIdle(m.Group)
 	results := make(map[log.PartitionID]error, len(ids))
 	for i, id := range ids {
 		results[id] = errs[i]
 	}
 	return results, nil
+}
+
+// removeIdle ends a group's share-partitions when it has no session here: what is
+// stored may then be changed without us. A member that comes meanwhile has its
+// session before it gets a share-partition, so it gets none that ends here.
+func (s *sharePartitions) removeIdle(group string) {
+	var idle []*sharePartition
+	s.mu.Lock()
+	if !s.sessions.Any(group) {
+		for name, p := range s.byName {
+			if name.Group == group {
+				idle = append(idle, p)
+				delete(s.byName, name)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range idle {
+		p.fence()
+	}
 }
 
 // disconnected ends the session that a connection has begun.

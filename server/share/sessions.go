@@ -166,21 +166,27 @@ func (s *Sessions) Tell(m Member, id log.PartitionID, records, failed bool) bool
 	return tell
 }
 
-// End ends a session, and returns its partitions; false if there is none. last is
-// set when it was the group's last one here.
-func (s *Sessions) End(m Member) (partitions []log.PartitionID, last, ok bool) {
+// End ends a session, and returns its partitions; false if there is none.
+func (s *Sessions) End(m Member) ([]log.PartitionID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.remove(m)
 	if e == nil {
-		return nil, false, false
+		return nil, false
 	}
-	for other := range s.byID {
-		if other.Group == m.Group {
-			return e.list(), false, true
+	return e.list(), true
+}
+
+// Any tells whether a group has sessions here.
+func (s *Sessions) Any(group string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for m := range s.byID {
+		if m.Group == group {
+			return true
 		}
 	}
-	return e.list(), true, true
+	return false
 }
 
 func (s *Sessions) remove(m Member) *session {

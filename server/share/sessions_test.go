@@ -50,14 +50,14 @@ func TestSessions(t *testing.T) {
 	fetch(b, 0, nil, 0)
 	fetch(share.Member{Group: "h", ID: "c"}, 0, share.ErrSessionLimit)
 	fetch(b, 0, nil, 0) // in the place of its own
-	if _, last, ok := s.End(b); last || !ok {
+	if _, ok := s.End(b); !ok || !s.Any("g") {
 		t.Fatal("a session of the group is left")
 	}
 	if m, ok := s.Of("a"); !ok || m != a {
 		t.Fatalf("the connection's session: %v", m)
 	}
-	if ids, last, ok := s.End(a); !last || !ok || len(ids) != 2 {
-		t.Fatalf("ended: %v %v %v", ids, last, ok)
+	if ids, ok := s.End(a); !ok || len(ids) != 2 || s.Any("g") {
+		t.Fatalf("ended: %v %v, others: %v", ids, ok, s.Any("g"))
 	}
 	if _, ok := s.Of("a"); ok {
 		t.Fatal("a connection without a session has one")
