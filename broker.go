@@ -33,12 +33,17 @@ func (c *Cluster) Broker(id int32) *Broker {
 			return b
 		}
 	}
-	ids := make([]string, len(c.brokers))
-	for i, b := range c.brokers {
-		ids[i] = fmt.Sprint(b.ID())
-	}
-	c.check(fmt.Errorf("%w: broker %d: there are %s", ErrUnknownNode, id, strings.Join(ids, ", ")))
+	c.check(c.cluster.noBroker(id))
 	return nil
+}
+
+// noBroker is the error of a broker that there is not.
+func (c *cluster) noBroker(id int32) error {
+	ids := make([]string, len(c.brokers))
+	for i, n := range c.brokers {
+		ids[i] = fmt.Sprint(n.plan.id)
+	}
+	return fmt.Errorf("%w: broker %d: there are %s", ErrUnknownNode, id, strings.Join(ids, ", "))
 }
 
 // ID is the broker's id (node.id).

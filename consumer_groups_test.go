@@ -296,6 +296,7 @@ func TestConsumerGroupRequests(t *testing.T) {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
+	c.WaitHealthy() // the coordinators of other groups have loaded too
 	d := kmsg.NewPtrConsumerGroupDescribeRequest()
 	d.Groups = []string{"readers", "", "nobodys"}
 	d.IncludeAuthorizedOperations = true

@@ -65,8 +65,13 @@ func (d Disk) String() string {
 }
 
 func (d Disk) check() error {
-	if min(d.SlowWrites, d.SlowSyncs, d.SlowReads) < 0 || min(d.FailWrite, d.FailSync, d.FailRead) < 0 || d.FullAfter < 0 {
-		return fmt.Errorf("%w: Disk: nothing of it may be negative: %+v", ErrArgument, d)
+	for name, n := range map[string]int64{
+		"SlowWrites": int64(d.SlowWrites), "SlowSyncs": int64(d.SlowSyncs), "SlowReads": int64(d.SlowReads),
+		"FailWrite": int64(d.FailWrite), "FailSync": int64(d.FailSync), "FailRead": int64(d.FailRead), "FullAfter": d.FullAfter,
+	} {
+		if n < 0 {
+			return fmt.Errorf("%w: Disk: %s is negative", ErrArgument, name)
+		}
 	}
 	return nil
 }

@@ -238,7 +238,10 @@ func TestFailingDiskOverTCP(t *testing.T) {
 func TestBadDisks(t *testing.T) {
 	t.Parallel()
 	c := minikafka.Start(t)
-	for _, d := range []minikafka.Disk{{SlowWrites: -1}, {SlowSyncs: -1}, {SlowReads: -1}, {FailWrite: -1}, {FailSync: -1}, {FailRead: -1}, {FullAfter: -1}} {
-		refused(t, c, minikafka.ErrArgument, "negative", func(c *minikafka.Cluster) { c.Broker(0).Disk(d) })
+	for name, d := range map[string]minikafka.Disk{
+		"SlowWrites": {SlowWrites: -1}, "SlowSyncs": {SlowSyncs: -1}, "SlowReads": {SlowReads: -1},
+		"FailWrite": {FailWrite: -1}, "FailSync": {FailSync: -1}, "FailRead": {FailRead: -1}, "FullAfter": {FullAfter: -1},
+	} {
+		refused(t, c, minikafka.ErrArgument, name+" is negative", func(c *minikafka.Cluster) { c.Broker(0).Disk(d) })
 	}
 }

@@ -24,7 +24,7 @@ func TestBadFaults(t *testing.T) {
 		"one that is not served": {kind, "Vote", minikafka.Fault{APIs: []string{"Vote"}, Error: "-1"}},
 		"an unknown error":       {kind, "NOT_LEADER_OR_FOLLOWER", minikafka.Fault{Error: "NO_LEADER"}},
 		"no error":               {kind, `"0"`, minikafka.Fault{Error: "0"}},
-		"an unknown broker":      {minikafka.ErrUnknownNode, "broker 7", minikafka.Fault{Brokers: []int32{0, 7}, Error: "-1"}},
+		"an unknown broker":      {minikafka.ErrUnknownNode, "broker 7: there are 0", minikafka.Fault{Brokers: []int32{0, 7}, Error: "-1"}},
 		"a negative partition":   {kind, "begin at 0", minikafka.Fault{Partitions: []int32{-1}, Error: "-1"}},
 		"a negative delay":       {kind, "negative", minikafka.Fault{DelayRequest: -time.Second}},
 		"another":                {kind, "negative", minikafka.Fault{DelayAnswer: -1}},

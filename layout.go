@@ -41,6 +41,11 @@ func plan(o Options) (*layout, error) {
 	if o.WaitTimeout != 0 {
 		l.wait = o.WaitTimeout
 	}
+	for name, d := range map[string]time.Duration{"WaitTimeout": l.wait, "Timings.RetryISR": o.Timings.RetryISR, "Timings.Forward": o.Timings.Forward} {
+		if d <= 0 {
+			return nil, badOption("%s of %v: it takes more than 0", name, d)
+		}
+	}
 	if err := l.planBrokers(o); err != nil {
 		return nil, err
 	}
@@ -123,6 +128,9 @@ func (l *layout) planAddresses(o Options) error {
 		b := &l.brokers[i]
 		if len(o.Advertise) != 0 {
 			b.advertise = o.Advertise[i]
+			if slices.Contains(o.Advertise[:i], b.advertise) {
+				return badOption("advertised address %q is there twice", b.advertise)
+			}
 		}
 		if err := b.checkAdvertised(); err != nil {
 			return err
@@ -219,7 +227,7 @@ func (l *layout) planConfigs(o Options) error {
 				return badOption("config %s is decided by the option %s", name, option)
 			}
 			if configs.Lookup(configs.Broker, name) == nil {
-				return badOption("there is no broker config %q", name)
+				return unknownConfig(name)
 			}
 		}
 		if err := configs.CheckStatic(layer); err != nil {
@@ -242,6 +250,14 @@ func (l *layout) planConfigs(o Options) error {
 	timing, err := o.Timings.timing(l.controllerStatic)
 	l.controllerTiming = timing.Election
 	return err
+}
+
+// unknownConfig says what may have been meant.
+func unknownConfig(name string) error {
+	if c := configs.Lookup(configs.Topic, name); c != nil {
+		return badOption("there is no broker config %q: set it on topics, or %s for all of them", name, c.Broker)
+	}
+	return badOption("there is no broker config %q: docs/CONFIGS.md lists all there are", name)
 }
 
 // sized are the configs of the internal topics where Kafka's defaults ask for
@@ -281,17 +297,32 @@ func (l *layout) planFeatures(levels map[string]int16) error {
 
 func (l *layout) planTopics(topics []TopicSpec) error {
 	for i, t := range topics {
-		switch {
-		case t.Name == "":
-			return badOption("a topic without a name")
-		case slices.ContainsFunc(topics[:i], func(other TopicSpec) bool { return other.Name == t.Name }):
+		if slices.ContainsFunc(topics[:i], func(other TopicSpec) bool { return other.Name == t.Name }) {
 			return badOption("topic %s is there twice", t.Name)
-		case t.Partitions < 1:
-			return badOption("topic %s: %d partitions", t.Name, t.Partitions)
-		case t.ReplicationFactor < 0 || t.ReplicationFactor > len(l.brokers):
-			return badOption("topic %s: %d replicas on %d brokers", t.Name, t.ReplicationFactor, len(l.brokers))
+		}
+		if wrong := t.wrong(len(l.brokers)); wrong != "" {
+			return badOption("%s", wrong)
 		}
 		l.topics = append(l.topics, t)
 	}
 	return nil
+}
+
+// wrong says what is wrong with a topic that can be seen without a controller, ""
+// when nothing is.
+func (t TopicSpec) wrong(brokers int) string {
+	switch {
+	case t.Name == "":
+		return "a topic without a name"
+	case t.Partitions < 1:
+		return fmt.Sprintf("topic %s: %d partitions", t.Name, t.Partitions)
+	case t.ReplicationFactor < 0 || t.ReplicationFactor > brokers:
+		return fmt.Sprintf("topic %s: %d replicas on %d brokers", t.Name, t.ReplicationFactor, brokers)
+	case len(t.Replicas) > 0 && t.ReplicationFactor > 0:
+		return fmt.Sprintf("topic %s: ReplicationFactor, and Replicas: give one of them", t.Name)
+	case len(t.Replicas) > 0 && len(t.Replicas) != t.Partitions:
+		return fmt.Sprintf("topic %s: Replicas of %d of %d partitions: place all of them, or none", t.Name, len(t.Replicas), t.Partitions)
+	default:
+		return ""
+	}
 }

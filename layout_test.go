@@ -169,7 +169,16 @@ func TestPlanRefuses(t *testing.T) {
 		"a topic without a name":             {Topic("", 1)},
 		"topic t is there twice":             {Topic("t", 1), Topic("t", 2)},
 		"topic t: 0 partitions":              {Topic("t", 0)},
+		"topic t: -1 partitions":             {Topic("t", -1)},
 		"topic t: 2 replicas on 1 brokers":   {Topic("t", 1, ReplicationFactor(2))},
+		"topic t: -1 replicas on 1 brokers":  {Topic("t", 1, ReplicationFactor(-1))},
+		"give one of them":                   {Topic("t", 1, ReplicationFactor(1), Replicas(0, 0))},
+		"Replicas of 1 of 2 partitions":      {Topic("t", 2, Replicas(0, 0))},
+		`address "a:1" is there twice`:       {Brokers(2), Advertise("a:1", "a:1")},
+		"or log.cleanup.policy for all":      {Config("cleanup.policy", "compact")},
+		"WaitTimeout of -1s":                 {WaitTimeout(-time.Second)},
+		"WaitTimeout of 0s":                  {Timing(func() Timings { return Timings{} })},
+		"RetryISR of 0s":                     {Timing(func() Timings { return Timings{Wait: 1, Forward: 1} })},
 	}
 	for _, want := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(want, func(t *testing.T) {

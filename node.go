@@ -63,6 +63,14 @@ func (p *place) stateNow() State {
 	return p.state
 }
 
+// runsAlready is the error of a start of a node that runs.
+func (p *place) runsAlready() error {
+	if p.isPaused() {
+		return fmt.Errorf("%w: %v is paused: Resume it, or end it first, with Crash or PowerOff", ErrRunning, p.name)
+	}
+	return fmt.Errorf("%w: %v: end it first, with Crash, PowerOff or Shutdown", ErrRunning, p.name)
+}
+
 // brokerNode is a broker's place.
 type brokerNode struct {
 	place
@@ -107,7 +115,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 	n.mu.Unlock()
 	switch {
 	case running:
-		return nil, fmt.Errorf("%w: %v: end it first, with Crash, PowerOff or Shutdown", ErrRunning, n.name)
+		return nil, n.runsAlready()
 	case c.isClosed():
 		return nil, ErrClosed
 	}
@@ -215,7 +223,7 @@ func (n *controllerNode) start() error {
 	c := n.cluster
 	switch {
 	case n.running() != nil:
-		return fmt.Errorf("%w: %v: end it first, with Crash, PowerOff or Shutdown", ErrRunning, n.name)
+		return n.runsAlready()
 	case c.isClosed():
 		return ErrClosed
 	}

@@ -206,7 +206,7 @@ func TestVerbsOnPausedNodes(t *testing.T) {
 			node := find(c)
 			node.Pause()
 			refused(t, c, minikafka.ErrPaused, "Resume", func(c *minikafka.Cluster) { find(c).Shutdown() })
-			refused(t, c, minikafka.ErrRunning, "", func(c *minikafka.Cluster) { find(c).Restart() })
+			refused(t, c, minikafka.ErrRunning, "Resume", func(c *minikafka.Cluster) { find(c).Restart() })
 			for _, end := range []func(){node.Crash, node.PowerOff} {
 				end()
 				refused(t, c, minikafka.ErrNotRunning, "Restart", func(c *minikafka.Cluster) { find(c).Pause() })

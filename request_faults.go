@@ -282,7 +282,7 @@ func (c *cluster) fault(f Fault) (faults.Fault, error) {
 	out.Keys, bad = faultKeys(f.APIs)
 	for _, id := range f.Brokers {
 		if c.node(id) == nil {
-			unknown = fmt.Errorf("%w: Fault: broker %d", ErrUnknownNode, id)
+			unknown = c.noBroker(id)
 		}
 	}
 	if f.Error != "" {

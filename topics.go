@@ -15,7 +15,11 @@ func (c *Cluster) CreateTopic(name string, partitions int, opts ...TopicOption) 
 	c.tb.Helper()
 	ctx, cancel := c.cluster.deadline()
 	defer cancel()
-	c.check(c.cluster.createTopics(ctx, []TopicSpec{topicSpec(name, partitions, opts)}, false))
+	t := topicSpec(name, partitions, opts)
+	if wrong := t.wrong(len(c.brokers)); wrong != "" {
+		c.check(fmt.Errorf("%w: %s", ErrArgument, wrong))
+	}
+	c.check(c.cluster.createTopics(ctx, []TopicSpec{t}, false))
 }
 
 // DeleteTopic deletes a topic, and returns when every broker knows it.

@@ -68,7 +68,7 @@ func openControl(env environment, path, dataDir string) (*control, error) {
 	}
 	if path == "" && dataDir != "" {
 		if err := os.MkdirAll(dataDir, 0o755); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--data-dir: %w", err)
 		}
 		if p, err := filepath.Abs(filepath.Join(dataDir, "control.sock")); err == nil && len(p) <= maxSocketPath {
 			path = p
@@ -85,7 +85,7 @@ func openControl(env environment, path, dataDir string) (*control, error) {
 	}
 	c := &control{path: path}
 	if c.listener, err = listenUnix(path); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--control %s: %w", path, err)
 	}
 	if path != own {
 		if err := os.Symlink(path, own); err == nil {
@@ -95,11 +95,15 @@ func openControl(env environment, path, dataDir string) (*control, error) {
 	return c, nil
 }
 
-// listenUnix listens, over a socket that a killed process has left too.
+// listenUnix listens, over a socket that a killed process has left too, but
+// over nothing else.
 func listenUnix(path string) (*net.UnixListener, error) {
-	if _, err := os.Lstat(path); err == nil {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().IsRegular() || info.IsDir() {
+			return nil, errors.New("there is something else, which is no socket")
+		}
 		if alive(path) {
-			return nil, fmt.Errorf("another cluster is running here: %s is in use", path)
+			return nil, errors.New("another cluster is running here: the socket is in use")
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, err

@@ -128,15 +128,20 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"crash 8", env, exitFailed, "broker 8"},
 		{"crash 9", env, exitUsage, "broker 9"},
-		{"crash", env, exitUsage, "arg"},
-		{"crash 1 2", env, exitUsage, "arg"},
+		{"crash", env, exitUsage, "use it as minikafka crash NODE"},
+		{"crash 1 2", env, exitUsage, "2 arguments for crash"},
+		{"status now", env, exitUsage, "use it as minikafka status"},
+		{"delay 0 1 -5ms", env, exitUsage, "-5ms: delay takes nothing negative"},
+		{"lose 0 1 -.5", env, exitUsage, "lose takes nothing negative"},
 		{"nonsense", env, exitUsage, "nonsense"},
-		{"status --nonsense", env, exitUsage, "nonsense"},
+		{"status --nonsense", env, exitUsage, "see minikafka status --help"},
 		{"status", empty, exitFailed, "no cluster is running"},
 		{"status --control /nonexistent/socket", env, exitFailed, "/nonexistent/socket"},
 		{"serve --timings slow", lonely, exitUsage, "slow"},
 		{"serve --topic orders", lonely, exitUsage, "orders"},
-		{"serve --brokers many", lonely, exitUsage, "many"},
+		{"serve --brokers many", lonely, exitUsage, `--brokers "many": it takes a number`},
+		{"serve --brokers 99999999999999999999", lonely, exitUsage, "too large"},
+		{"serve --brokers 3 --broker-ids 1,2", lonely, exitUsage, "give one of them"},
 		{"serve --brokers 0", lonely, exitUsage, "0 brokers"},
 		{"serve --set no.such.config=1", lonely, exitUsage, "no.such.config"},
 		{"serve --log-level loud", lonely, exitUsage, "loud"},
@@ -207,6 +212,23 @@ func TestControlInDataDirectory(t *testing.T) {
 	elsewhere.close()
 	if _, err := openControl(env, filepath.Join(long, "c.sock"), ""); err == nil {
 		t.Error("a socket path that is too long was taken")
+	}
+}
+
+func TestControlReplacesNothingElse(t *testing.T) {
+	t.Parallel()
+	env := testEnv(t)
+	path := filepath.Join(env("XDG_RUNTIME_DIR"), "precious")
+	if err := os.WriteFile(path, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{path, filepath.Dir(path)} {
+		if _, err := openControl(env, path, ""); err == nil || !strings.Contains(err.Error(), "--control "+path) {
+			t.Errorf("a socket over %s: %v", path, err)
+		}
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "text" {
+		t.Errorf("the file that was there holds %q, %v", text, err)
 	}
 }
 

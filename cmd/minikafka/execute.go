@@ -45,7 +45,7 @@ func (e *executor) do(req request) response {
 	if !known {
 		return failure(badRequest("there is no verb %q", req.Verb))
 	}
-	if err := v.args(nil, req.Args); err != nil {
+	if err := v.checkArgs(req.Verb, req.Args); err != nil {
 		return failure(usageError{err})
 	}
 	var text string

@@ -38,13 +38,13 @@ groups that match; the others of the request are done and answered as ever.`
 // faultVerbs are the subcommands of fault.
 func faultVerbs() map[string]verb {
 	return map[string]verb{
-		"fault add":    {use: "add", short: "Have requests fail", long: faultAddHelp, args: cobra.NoArgs},
-		"fault list":   {use: "list", short: "Show the faults that have not been removed, and how often they applied", args: cobra.NoArgs},
-		"fault remove": {use: "remove {NUMBER...|all}", short: "End faults, and the delays they have begun", args: cobra.MinimumNArgs(1)},
+		"fault add":    {use: "add", short: "Have requests fail", long: faultAddHelp},
+		"fault list":   {use: "list", short: "Show the faults that have not been removed, and how often they applied"},
+		"fault remove": {use: "remove {NUMBER...|all}", short: "End faults, and the delays they have begun", least: 1, most: anyNumber},
 		"fault wait": {
 			use:   "wait NUMBER [TIMES]",
 			short: "Wait until a fault has applied to so many requests, one by default",
-			args:  cobra.RangeArgs(1, 2),
+			least: 1, most: 2,
 		},
 	}
 }
@@ -56,7 +56,8 @@ func newFault(o *clientOptions) *cobra.Command {
 	}
 	for name, v := range faultVerbs() {
 		req := request{Verb: name}
-		cmd := &cobra.Command{Use: v.use, Short: v.short, Long: v.long, Args: v.args}
+		cmd := &cobra.Command{Use: v.use, Short: v.short, Long: v.long}
+		cmd.Args = func(_ *cobra.Command, args []string) error { return v.checkArgs(name, args) }
 		if name == "fault add" {
 			req.Fault = &minikafka.Fault{}
 			faultFlags(cmd, req.Fault)
@@ -72,11 +73,11 @@ func newFault(o *clientOptions) *cobra.Command {
 
 func faultFlags(cmd *cobra.Command, f *minikafka.Fault) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.APIs, "api", nil, "requests, such as Produce or OffsetCommit (default: all)")
-	flags.Int32SliceVar(&f.Brokers, "broker", nil, "ids of the brokers that are asked (default: all)")
+	flags.StringSliceVar(&f.APIs, "api", nil, "`names` of requests, such as Produce or OffsetCommit (default: all)")
+	flags.Int32SliceVar(&f.Brokers, "broker", nil, "`ids` of the brokers that are asked (default: all)")
 	flags.StringVar(&f.ClientID, "client-id", "", "the client's client.id")
 	flags.StringVar(&f.Topic, "topic", "", "the topic; it need not exist")
-	flags.Int32SliceVar(&f.Partitions, "partition", nil, "the partitions")
+	flags.Int32SliceVar(&f.Partitions, "partition", nil, "`numbers` of the partitions (default: all)")
 	flags.StringVar(&f.Group, "group", "", "the group")
 	flags.StringVar(&f.TransactionalID, "transactional-id", "", "the transactional id")
 	flags.StringVar(&f.Resource, "resource", "", "another name in the request: of a resource of configs, a feature, a member that leaves")
@@ -89,6 +90,7 @@ func faultFlags(cmd *cobra.Command, f *minikafka.Fault) {
 	flags.StringVar((*string)(&f.Effect), "effect", "", "what happens, see above")
 	flags.Var((*delayFlag)(&f.DelayRequest), "delay-request", `how long the broker does nothing, such as 500ms, or "until-removed"`)
 	flags.Var((*delayFlag)(&f.DelayAnswer), "delay-answer", `how long the answer is kept back, such as 500ms, or "until-removed"`)
+	noDefaults(flags, "broker", "partition", "delay-request", "delay-answer")
 }
 
 // countFlag is a count, or always.

@@ -84,7 +84,7 @@ func TestFaultsFromAShell(t *testing.T) {
 	}
 	for line, says := range map[string]string{
 		"fault add":                           "it does nothing",
-		"fault add orders":                    "unknown command",
+		"fault add orders":                    "use it as minikafka fault add",
 		"fault add --error NO":                "no error",
 		"fault add --api Prduce --error -1":   "no request",
 		"fault add --broker 9 --error -1":     "no such node",
@@ -93,11 +93,12 @@ func TestFaultsFromAShell(t *testing.T) {
 		"fault add --delay-request soon":      "500ms",
 		"fault add --probability 2 --error 3": "0 to 1",
 		"fault add --effect explode":          "lose-answer",
-		"fault remove":                        "at least 1",
+		"fault remove":                        "fault remove {NUMBER...|all}",
 		"fault remove 7":                      "fault list",
 		"fault wait 7":                        "fault list",
-		"fault wait":                          "between 1 and 2",
+		"fault wait":                          "fault wait NUMBER [TIMES]",
 		"fault nothing":                       "unknown command",
+		"fault add --skip many --error 3":     `--skip "many": it takes a number`,
 	} {
 		if code, _, stderr := command(t, env, strings.Fields(line)...); code != exitUsage || !strings.Contains(stderr, says) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, want %q in one line: %q", line, code, says, stderr)

@@ -67,6 +67,7 @@ func newRoot(env environment) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(flagError)
 	o := clientOptions{env: env}
 	root.PersistentFlags().StringVar(&o.control, "control", "",
 		"Unix socket of the running cluster (default: $"+controlEnv+", or that of the only one running)")

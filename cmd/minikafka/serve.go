@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -28,23 +29,27 @@ written when clients can connect. Logs go to standard error.`,
   minikafka serve --data-dir ./data --set 2:broker.rack=b --timings kafka`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if flags := cmd.Flags(); flags.Changed("broker-ids") && flags.Changed("brokers") && len(f.brokerIDs) != f.brokers {
+				return fmt.Errorf("--brokers %d, but %d --broker-ids: give one of them", f.brokers, len(f.brokerIDs))
+			}
 			return serve(cmd.Context(), f, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.brokers, "brokers", 3, "number of brokers; their ids are 0, 1, 2 and so on")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:9092", "host:port of the first broker; the next ones take the ports after it, port 0 takes free ones")
-	flags.StringSliceVar(&f.advertise, "advertise", nil, "host:port that clients are told, one for each broker")
-	flags.Int32SliceVar(&f.brokerIDs, "broker-ids", nil, "ids of the brokers, instead of --brokers")
-	flags.StringSliceVar(&f.racks, "racks", nil, "racks of the brokers, in the order of their ids")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:9092", "`host:port` of the first broker; the next ones take the ports after it, port 0 takes free ones")
+	flags.StringSliceVar(&f.advertise, "advertise", nil, "`host:port,...` that clients are told, one for each broker")
+	flags.Int32SliceVar(&f.brokerIDs, "broker-ids", nil, "`ids` of the brokers, instead of --brokers")
+	flags.StringSliceVar(&f.racks, "racks", nil, "`racks` of the brokers, in the order of their ids")
 	flags.IntVar(&f.controllers, "controllers", 1, "number of controllers; their ids are 0, 1, 2 and so on")
-	flags.StringVar(&f.dataDir, "data-dir", "", "directory that keeps topics and records (default: a temporary one)")
-	flags.StringArrayVar(&f.topics, "topic", nil, "topic to create, as name:partitions or name:partitions:replicas; repeat it for more")
-	flags.StringArrayVar(&f.set, "set", nil, "config by Kafka's name, as key=value, ID:key=value for one broker, or controller:key=value; repeat it for more")
-	flags.StringArrayVar(&f.features, "feature", nil, "level of a feature of a new cluster, as name=level; repeat it for more")
-	flags.StringVar(&f.timings, "timings", "fast", "timers: fast, or those of kafka")
-	flags.StringVar(&f.readyFile, "ready-file", "", "file to write when clients can connect; it holds the bootstrap list")
-	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	flags.StringVar(&f.dataDir, "data-dir", "", "`directory` that keeps topics and records (default: a temporary one)")
+	flags.StringArrayVar(&f.topics, "topic", nil, "topic to create, as `name:partitions` or name:partitions:replicas; repeat it for more")
+	flags.StringArrayVar(&f.set, "set", nil, "config by Kafka's name, as `key=value`, ID:key=value for one broker, or controller:key=value; repeat it for more")
+	flags.StringArrayVar(&f.features, "feature", nil, "level of a feature of a new cluster, as `name=level`; repeat it for more")
+	flags.StringVar(&f.timings, "timings", "fast", "`timers`: fast, or those of kafka")
+	flags.StringVar(&f.readyFile, "ready-file", "", "`file` to write when clients can connect; it holds the bootstrap list")
+	flags.StringVar(&f.logLevel, "log-level", "warn", "`level`: debug, info, warn or error")
+	noDefaults(flags, "broker-ids")
 	return cmd
 }
 
@@ -68,6 +73,9 @@ func serve(ctx context.Context, f serveFlags, o *clientOptions, stdout, stderr i
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	cluster, err := minikafka.New(append(opts, minikafka.Logger(logger))...)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: choose others with --listen, such as 127.0.0.1:0 for free ones", err)
+	}
 	if err != nil {
 		return err
 	}

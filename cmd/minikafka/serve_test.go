@@ -180,7 +180,7 @@ func TestServeRefusesToStart(t *testing.T) {
 		args []string
 		says string
 	}{
-		"a taken port":             {[]string{"--listen", taken.Addr().String(), "--brokers", "1"}, taken.Addr().String()},
+		"a taken port":             {[]string{"--listen", taken.Addr().String(), "--brokers", "1"}, taken.Addr().String() + ": bind: address already in use: choose others with --listen"},
 		"a directory in use":       {[]string{"--listen", "127.0.0.1:0", "--data-dir", data, "--brokers", "1"}, data},
 		"the same, another socket": {[]string{"--listen", "127.0.0.1:0", "--data-dir", data, "--brokers", "1", "--control", filepath.Join(p.dir, "c")}, "in use"},
 		"a file for a directory":   {[]string{"--data-dir", file}, file},

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -17,8 +19,20 @@ type clientOptions struct {
 // verb is a subcommand that is carried out by a running cluster.
 type verb struct {
 	use, short, long string
-	args             cobra.PositionalArgs
+	least, most      int  // arguments; most may be anyNumber
 	unclean          bool // it has that flag
+}
+
+// anyNumber of arguments is what some verbs take.
+const anyNumber = math.MaxInt
+
+// checkArgs tells how the verb is used when args are too few or too many.
+func (v verb) checkArgs(name string, args []string) error {
+	if v.least <= len(args) && len(args) <= v.most {
+		return nil
+	}
+	_, takes, _ := strings.Cut(v.use, " ")
+	return fmt.Errorf("%d arguments for %s: use it as minikafka %s", len(args), name, strings.TrimSpace(name+" "+takes))
 }
 
 const nodeHelp = `A node is the id of a broker, or "controller" for the active one (for restart: the
@@ -37,38 +51,37 @@ At the first error the broker answers KAFKA_STORAGE_ERROR and halts, as Kafka do
 log directory has failed.`
 
 func verbs() map[string]verb {
-	one := cobra.ExactArgs(1)
 	return map[string]verb{
-		"status":    {use: "status", short: "Show nodes, links and partitions", args: cobra.NoArgs},
-		"groups":    {use: "groups [GROUP]", short: "Show the groups of consumers, or one: members, assignment, offsets", args: cobra.MaximumNArgs(1)},
-		"stats":     {use: "stats [reset]", short: "Show how producers' batches have come, or begin to count anew", args: cobra.MaximumNArgs(1)},
-		"crash":     {use: "crash NODE", short: "End a node as the death of its process would", long: nodeHelp, args: one},
-		"power-off": {use: "power-off NODE", short: "Crash a node and lose what it has not synced", long: nodeHelp, args: one},
-		"shutdown":  {use: "shutdown NODE", short: "Shut a node down in order: leaderships move first", long: nodeHelp, args: one},
-		"pause":     {use: "pause NODE", short: "Freeze a node as SIGSTOP would: connections stay open, nothing is answered", long: nodeHelp, args: one},
-		"resume":    {use: "resume NODE", short: "Let a paused node go on", long: resumeHelp, args: one},
-		"restart":   {use: "restart NODE", short: "Start a node again, with its address and its data", long: nodeHelp, args: one},
-		"isolate":   {use: "isolate NODE", short: "Cut a node's links to all other nodes; clients still reach it", long: nodeHelp, args: one},
-		"cut":       {use: "cut FROM TO", short: "Stop messages from one node to another, one way", long: nodeHelp, args: cobra.ExactArgs(2)},
+		"status":    {use: "status", short: "Show nodes, links and partitions"},
+		"groups":    {use: "groups [GROUP]", short: "Show the groups of consumers, or one: members, assignment, offsets", most: 1},
+		"stats":     {use: "stats [reset]", short: "Show how producers' batches have come, or begin to count anew", most: 1},
+		"crash":     {use: "crash NODE", short: "End a node as the death of its process would", long: nodeHelp, least: 1, most: 1},
+		"power-off": {use: "power-off NODE", short: "Crash a node and lose what it has not synced", long: nodeHelp, least: 1, most: 1},
+		"shutdown":  {use: "shutdown NODE", short: "Shut a node down in order: leaderships move first", long: nodeHelp, least: 1, most: 1},
+		"pause":     {use: "pause NODE", short: "Freeze a node as SIGSTOP would: connections stay open, nothing is answered", long: nodeHelp, least: 1, most: 1},
+		"resume":    {use: "resume NODE", short: "Let a paused node go on", long: resumeHelp, least: 1, most: 1},
+		"restart":   {use: "restart NODE", short: "Start a node again, with its address and its data", long: nodeHelp, least: 1, most: 1},
+		"isolate":   {use: "isolate NODE", short: "Cut a node's links to all other nodes; clients still reach it", long: nodeHelp, least: 1, most: 1},
+		"cut":       {use: "cut FROM TO", short: "Stop messages from one node to another, one way", long: nodeHelp, least: 2, most: 2},
 		"delay": {
 			use:   "delay FROM TO TIME [JITTER]",
 			short: "Make messages from one node to another take longer, one way",
 			long: "Make messages from one node to another take longer, one way, and a random time up to JITTER on top.\n" +
 				"Times are such as 50ms or 2s; 0 ends it.\n\n" + nodeHelp,
-			args: cobra.RangeArgs(3, 4),
+			least: 3, most: 4,
 		},
 		"lose": {
 			use:   "lose FROM TO SHARE",
 			short: "Lose packets from one node to another, one way",
 			long: "Lose a share (0 to 1) of the packets from one node to another, one way. As TCP sends them again, loss shows\n" +
 				"as time, and now and then as a broken connection; 0 ends it.\n\n" + nodeHelp,
-			args: cobra.ExactArgs(3),
+			least: 3, most: 3,
 		},
 		"disk": {
 			use:   "disk BROKER [FAULT=VALUE]...",
 			short: "Make a broker's disk slow, full or failing; without faults, good again",
 			long:  diskHelp,
-			args:  cobra.MinimumNArgs(1),
+			least: 1, most: anyNumber,
 		},
 		"chaos": {
 			use:   "chaos TIME [SEED]",
@@ -76,22 +89,22 @@ func verbs() map[string]verb {
 			long: "Cause faults of brokers, controllers, links, disks and answers at random, for a time such as 1m, and mend\n" +
 				"everything in the end. The schedule follows from the seed, 1 by default, and is printed at once. With a TIME\n" +
 				"of 0 what is under way ends early.",
-			args: cobra.RangeArgs(1, 2),
+			least: 1, most: 2,
 		},
-		"heal": {use: "heal", short: "Mend all links", args: cobra.NoArgs},
+		"heal": {use: "heal", short: "Mend all links"},
 		"split": {
 			use:   "split NODE[,NODE...] NODE[,NODE...]...",
 			short: "Cut the links between groups of nodes",
 			long:  "Cut the links between groups of nodes. Nodes in no group keep theirs.\n\n" + nodeHelp,
-			args:  cobra.MinimumNArgs(2),
+			least: 2, most: anyNumber,
 		},
-		"hold":    {use: "hold TOPIC/PARTITION", short: "Stop a partition's followers from copying", args: one},
-		"release": {use: "release TOPIC/PARTITION", short: "Let a partition's followers copy again", args: one},
+		"hold":    {use: "hold TOPIC/PARTITION", short: "Stop a partition's followers from copying", least: 1, most: 1},
+		"release": {use: "release TOPIC/PARTITION", short: "Let a partition's followers copy again", least: 1, most: 1},
 		"elect": {
-			use:     "elect TOPIC/PARTITION",
-			short:   "Elect a partition's preferred leader",
-			long:    "Elect a partition's preferred leader, or with --unclean any replica that runs, if there is no leader.",
-			args:    one,
+			use:   "elect TOPIC/PARTITION",
+			short: "Elect a partition's preferred leader",
+			long:  "Elect a partition's preferred leader, or with --unclean any replica that runs, if there is no leader.",
+			least: 1, most: 1,
 			unclean: true,
 		},
 	}
@@ -105,7 +118,7 @@ func newVerbs(o *clientOptions) []*cobra.Command {
 			Use:   v.use,
 			Short: v.short,
 			Long:  v.long,
-			Args:  v.args,
+			Args:  func(_ *cobra.Command, args []string) error { return v.checkArgs(name, args) },
 			RunE: func(cmd *cobra.Command, args []string) error {
 				req.Args = args
 				return ask(cmd, o, req)
