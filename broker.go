@@ -160,11 +160,9 @@ func (c *cluster) reachesController(n fabric.Node) bool {
 // again at once.
 func (b *Broker) CloseClientConnections() {
 	b.cluster.tb.Helper()
+	b.cluster.checkOpen()
 	life := b.place.running()
-	switch {
-	case b.cluster.cluster.isClosed():
-		b.cluster.check(ErrClosed)
-	case life == nil:
+	if life == nil {
 		b.cluster.check(fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, b, b.State()))
 	}
 	life.CloseClientConnections()

@@ -55,9 +55,7 @@ func (s semaphore) free() { <-s }
 // [ChaosRun.Stop].
 func (c *Cluster) Chaos(seed uint64, o ChaosOptions) *ChaosRun {
 	c.tb.Helper()
-	if c.cluster.isClosed() {
-		c.check(ErrClosed)
-	}
+	c.checkOpen()
 	o, err := o.withDefaults(len(c.brokers))
 	c.check(err)
 	var brokers, controllers []int32

@@ -2,6 +2,8 @@ package minikafka_test
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,14 +15,21 @@ func TestUseAfterClose(t *testing.T) {
 	t.Parallel()
 	c := minikafka.Start(t, minikafka.Brokers(2), minikafka.Topic("orders", 1))
 	run := c.Chaos(1, minikafka.ChaosOptions{For: time.Hour, Every: time.Hour})
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
+	var fault *minikafka.FaultHandle
+	if err := c.Try(func(c *minikafka.Cluster) {
+		fault = c.Fault(minikafka.Fault{Effect: minikafka.Observe})
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		fault.Wait(1)
+	}); !errors.Is(err, minikafka.ErrClosed) {
+		t.Errorf("waiting for a request: %v", err)
 	}
 	if err := c.Close(); err != nil {
 		t.Errorf("closing twice: %v", err)
 	}
 	run.Stop()
-	for name, do := range map[string]func(c *minikafka.Cluster){
+	fails := map[string]func(c *minikafka.Cluster){
 		"Crash":                  func(c *minikafka.Cluster) { c.Broker(0).Crash() },
 		"PowerOff":               func(c *minikafka.Cluster) { c.Broker(0).PowerOff() },
 		"Shutdown":               func(c *minikafka.Cluster) { c.Broker(0).Shutdown() },
@@ -53,8 +62,13 @@ func TestUseAfterClose(t *testing.T) {
 		"WaitLeader":             func(c *minikafka.Cluster) { c.WaitLeader("orders", 0) },
 		"WaitISR":                func(c *minikafka.Cluster) { c.WaitISR("orders", 0) },
 		"WaitHealthy":            func(c *minikafka.Cluster) { c.WaitHealthy() },
-		"Wait of ChaosRun":       func(c *minikafka.Cluster) { c.Wait("nothing", func() bool { return false }) },
-	} {
+		"Wait":                   func(c *minikafka.Cluster) { c.Wait("nothing", func() bool { return false }) },
+		"Group":                  func(c *minikafka.Cluster) { c.Group("readers") },
+		"Groups":                 func(c *minikafka.Cluster) { c.Groups() },
+		"Coordinator":            func(c *minikafka.Cluster) { c.Coordinator("readers") },
+		"TransactionCoordinator": func(c *minikafka.Cluster) { c.TransactionCoordinator("copy") },
+	}
+	for name, do := range fails {
 		if err := c.Try(do); !errors.Is(err, minikafka.ErrClosed) {
 			t.Errorf("%s: %v, want %v", name, err, minikafka.ErrClosed)
 		}
@@ -65,5 +79,18 @@ func TestUseAfterClose(t *testing.T) {
 	// What only looks goes on: a report of a test may need it.
 	if s := c.Status(); len(s.Brokers) != 2 || len(c.Addrs()) != 2 || c.Broker(0).State() == minikafka.Running {
 		t.Errorf("the status of a closed cluster: %+v", s)
+	}
+	if fault.Hits() != 0 || len(c.Faults()) != 1 || len(c.Batches().Producers) != 0 || len(c.Topics()) != 0 {
+		t.Errorf("a closed cluster has %d faults, %d producers and topics %v", len(c.Faults()), len(c.Batches().Producers), c.Topics())
+	}
+	fault.Remove()
+	looks := []string{
+		"Addrs", "Batches", "Bootstrap", "Broker", "Brokers", "Close", "Controllers", "DataDir", "DialContext", "Faults", "For", "ID",
+		"ResetBatches", "Status", "Topics", "Try",
+	}
+	for method := range reflect.TypeFor[*minikafka.Cluster]().Methods() {
+		if fails[method.Name] == nil && !slices.Contains(looks, method.Name) {
+			t.Errorf("what does %s do on a closed cluster?", method.Name)
+		}
 	}
 }

@@ -81,9 +81,7 @@ func (d Disk) check() error {
 // restarts.
 func (b *Broker) Disk(d Disk) {
 	b.cluster.tb.Helper()
-	if b.cluster.cluster.isClosed() {
-		b.cluster.check(ErrClosed)
-	}
+	b.cluster.checkOpen()
 	b.cluster.check(d.check())
 	b.place.disk.set(d)
 	b.cluster.cluster.changed.signal()

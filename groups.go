@@ -90,6 +90,7 @@ func (g GroupState) Owner(topic string, partition int32) string {
 // Groups are all groups whose coordinators can be asked, by their ids.
 func (c *Cluster) Groups() []GroupState {
 	c.tb.Helper()
+	c.checkOpen()
 	ctx, cancel := c.cluster.deadline()
 	defer cancel()
 	list := []GroupState{}
@@ -104,6 +105,7 @@ func (c *Cluster) Groups() []GroupState {
 // Group tells about one group. It need not exist: then its state is [DeadGroup].
 func (c *Cluster) Group(id string) GroupState {
 	c.tb.Helper()
+	c.checkOpen()
 	ctx, cancel := c.cluster.deadline()
 	defer cancel()
 	return c.cluster.group(ctx, id)

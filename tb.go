@@ -28,6 +28,14 @@ func (c *Cluster) check(err error) {
 	c.tb.Fatalf("%s", strings.TrimSpace(err.Error()))
 }
 
+// checkOpen fails the test when the cluster is closed.
+func (c *Cluster) checkOpen() {
+	c.tb.Helper()
+	if c.cluster.isClosed() {
+		c.check(ErrClosed)
+	}
+}
+
 // For returns the same cluster, whose methods fail another test: that of a
 // subtest.
 func (c *Cluster) For(tb TB) *Cluster { return c.cluster.view(tb) }
