@@ -29,9 +29,9 @@ func TestDocumentsNameWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	test := regexp.MustCompile("`((?:Test|Benchmark)\\w+)`")
-	file := regexp.MustCompile("`([a-z_/]+\\.go)`")
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, document := range []string{"ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"} {
+	file := regexp.MustCompile("`([a-z0-9_/*]+\\.go)`")
+	link := regexp.MustCompile(`\]\(([^):]+)\)`)
+	for _, document := range []string{"ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/CONFIGS.md", "docs/CONFORMANCE.md", "docs/KFAKE.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
@@ -41,10 +41,43 @@ func TestDocumentsNameWhatIsThere(t *testing.T) {
 				t.Errorf("%s names %s, which is not there", document, m[1])
 			}
 		}
-		for _, m := range append(file.FindAllSubmatch(text, -1), link.FindAllSubmatch(text, -1)...) {
-			if _, err := os.Stat(string(m[1])); err != nil {
-				t.Errorf("%s names %s: %v", document, m[1], err)
+		for _, m := range file.FindAllSubmatch(text, -1) {
+			if there, err := filepath.Glob(string(m[1])); err != nil || len(there) == 0 {
+				t.Errorf("%s names %s, which is not there", document, m[1])
+			}
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			checkLink(t, document, string(m[1]))
+		}
+	}
+}
+
+// checkLink holds a link to the file and the heading that it leads to.
+func checkLink(t *testing.T, document, link string) {
+	t.Helper()
+	path, anchor, _ := strings.Cut(link, "#")
+	target := document
+	if path != "" {
+		target = filepath.Join(filepath.Dir(document), path)
+	}
+	text, err := os.ReadFile(target)
+	if info, is := os.Stat(target); is == nil && info.IsDir() && anchor == "" {
+		return
+	}
+	if err != nil {
+		t.Errorf("%s links to %s: %v", document, link, err)
+		return
+	}
+	if anchor == "" {
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		if heading, is := strings.CutPrefix(line, "#"); is {
+			heading = strings.ToLower(strings.TrimSpace(strings.TrimLeft(heading, "#")))
+			if strings.ReplaceAll(strings.ReplaceAll(heading, " ", "-"), ",", "") == anchor {
+				return
 			}
 		}
 	}
+	t.Errorf("%s links to %s: there is no such heading", document, link)
 }

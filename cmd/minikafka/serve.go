@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 
@@ -95,6 +96,9 @@ func serve(ctx context.Context, f serveFlags, o *clientOptions, stdout, stderr i
 		}
 		defer func() { _ = os.Remove(f.readyFile) }()
 	}
+	// Whoever has read the first line may have closed the pipe: not to be read is
+	// no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
 	announce(stdout, cluster)
 	<-ctx.Done()
 	return nil
@@ -122,7 +126,6 @@ func writeReady(path, bootstrap string) error {
 func announce(out io.Writer, c *minikafka.Cluster) {
 	brokers := c.Brokers()
 	id := brokers[len(brokers)-1].ID()
-	// Nobody may be reading; that is no reason to stop.
 	_, _ = fmt.Fprintf(out, `%s
 Break broker %d:     minikafka crash %d      (or shutdown, power-off, isolate)
 Bring it back:      minikafka restart %d    (heal, after isolate)

@@ -117,6 +117,43 @@ func TestServeFromStartToEnd(t *testing.T) {
 	}
 }
 
+// TestServeWithoutAReader: a pipe that nobody reads any more ends no cluster.
+func TestServeWithoutAReader(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ready := filepath.Join(p.dir, "ready")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	s := &served{place: p, cmd: p.command("serve", "--listen", "127.0.0.1:0", "--ready-file", ready), stderr: &lockedBuffer{}}
+	s.cmd.Stdout, s.cmd.Stderr = writer, s.stderr
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	deadline := time.After(patience)
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		if _, err := os.Stat(ready); err == nil {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %v for serve to be ready\n%s", patience, s.stderr)
+		}
+	}
+	p.must("status")
+	if code := s.signal(syscall.SIGTERM); code != 0 {
+		t.Errorf("SIGTERM: exit %d\n%s", code, s.stderr)
+	}
+	if left, _ := os.ReadDir(p.temp); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func TestEveryVerbOnARealCluster(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
