@@ -191,17 +191,17 @@ func chaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, opts ...minikafk
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	if left := openFiles(c.DataDir()); len(left) > 0 {
+	if left := openFiles(c); len(left) > 0 {
 		t.Errorf("files are left open: %v", left)
 	}
 }
 
-// openFiles are the files in a directory that this process has open, where the
-// operating system tells.
-func openFiles(dir string) (open []string) {
+// openFiles are a cluster's files that this process has open, where the operating
+// system tells. Files in memory have the cluster's id in their names.
+func openFiles(c *minikafka.Cluster) (open []string) {
 	links, _ := filepath.Glob("/proc/self/fd/*")
 	for _, l := range links {
-		if name, err := os.Readlink(l); err == nil && strings.HasPrefix(name, dir) {
+		if name, err := os.Readlink(l); err == nil && (strings.Contains(name, c.ID()) || c.DataDir() != "" && strings.HasPrefix(name, c.DataDir())) {
 			open = append(open, name)
 		}
 	}

@@ -31,14 +31,16 @@ type Cluster struct {
 
 // cluster is what all views of a cluster share.
 type cluster struct {
-	layout  *layout
-	id      string
-	dir     string
-	tempDir bool
-	network server.Network
-	tcp     *tcp // network, when it is the ordinary one
-	fabric  *fabric.Fabric
-	holds   *replication.Holds
+	layout *layout
+	id     string
+	dir    string  // "" when the files are in memory
+	memory *memory // nil when they are not
+	// temporary says that the files go with the cluster.
+	temporary bool
+	network   server.Network
+	tcp       *tcp // network, when it is the ordinary one
+	fabric    *fabric.Fabric
+	holds     *replication.Holds
 	// witness watches the invariants of replication, while a test runs.
 	witness *replication.Witness
 	// batching counts the batches of producers.
@@ -187,8 +189,8 @@ func (c *cluster) view(tb TB) *Cluster {
 	return v
 }
 
-// Close ends all nodes, and removes a temporary data directory. With [DataDir]
-// the brokers are shut down in order first. Later calls answer the same.
+// Close ends all nodes, and removes their files if they are temporary. With
+// [DataDir] the brokers are shut down in order first. Later calls answer the same.
 func (c *Cluster) Close() error { return c.cluster.close() }
 
 func (c *cluster) close() error {
@@ -202,7 +204,7 @@ func (c *cluster) close() error {
 	ctx, cancel := c.deadline()
 	defer cancel()
 	how := ShutDown
-	if c.tempDir {
+	if c.temporary {
 		how = Crashed
 	} else {
 		c.endFaults(ctx)
@@ -289,7 +291,7 @@ func (c *Cluster) DialContext(ctx context.Context, _, address string) (net.Conn,
 // ID is the cluster's id.
 func (c *Cluster) ID() string { return c.cluster.id }
 
-// DataDir is the directory with the brokers' files.
+// DataDir is the directory with the brokers' files; "" when they are in memory.
 func (c *Cluster) DataDir() string { return c.cluster.dir }
 
 // notifier is a channel that is closed at the next change.

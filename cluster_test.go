@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -292,20 +293,29 @@ func TestDataDirectoryIsKept(t *testing.T) {
 	}
 }
 
-func TestTemporaryDirectoryIsRemoved(t *testing.T) {
+func TestTemporaryFilesAreRemoved(t *testing.T) {
 	t.Parallel()
 	c, err := minikafka.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(c.DataDir()); err != nil {
+	if runtime.GOOS == "linux" {
+		if len(openFiles(c)) == 0 || c.DataDir() != "" {
+			t.Errorf("the files in memory are %v, those on disk in %q", openFiles(c), c.DataDir())
+		}
+	} else if _, err := os.Stat(c.DataDir()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(c.DataDir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("after Close: %v", err)
+	if open := openFiles(c); len(open) > 0 {
+		t.Errorf("after Close there are %v", open)
+	}
+	if c.DataDir() != "" {
+		if _, err := os.Stat(c.DataDir()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("after Close: %v", err)
+		}
 	}
 	if err := c.Try(func(c *minikafka.Cluster) { c.Broker(0).Restart() }); err == nil {
 		t.Error("a closed cluster restarts a broker")

@@ -24,14 +24,19 @@ type dirMeta struct {
 	Controllers []int32 `json:"controllers"`
 }
 
-// openDir makes or opens the data directory and finds the cluster's id.
+// openDir makes or opens the data directory and finds the cluster's id. Without a
+// directory the files are in memory, or in a temporary one where that cannot be.
 func (c *cluster) openDir(dir string) error {
 	if dir == "" {
+		c.temporary, c.id = true, newClusterID()
+		if c.memory = newMemory(c.id); c.memory != nil {
+			return nil
+		}
 		temp, err := os.MkdirTemp("", "minikafka-")
 		if err != nil {
 			return fmt.Errorf("minikafka: %w", err)
 		}
-		c.dir, c.tempDir, c.id = temp, true, newClusterID()
+		c.dir = temp
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -90,8 +95,27 @@ func newClusterID() string {
 	}
 }
 
+// file is the path of a node's file.
+func (c *cluster) file(name string) (string, error) {
+	if c.memory != nil {
+		return c.memory.path(name)
+	}
+	return filepath.Join(c.dir, name), nil
+}
+
+// logDir is what clients are told of a broker's file, "" for its path.
+func (c *cluster) logDir(id int32) string {
+	if c.memory != nil {
+		return "/memory/" + brokerFile(id)
+	}
+	return ""
+}
+
 func (c *cluster) closeDir() error {
-	if !c.tempDir {
+	if c.memory != nil {
+		return c.memory.close()
+	}
+	if !c.temporary {
 		return nil
 	}
 	if err := os.RemoveAll(c.dir); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -87,7 +86,7 @@ type brokerNode struct {
 func newBrokerNode(c *cluster, plan brokerPlan) *brokerNode {
 	return &brokerNode{
 		place: newPlace(c, fabric.Broker(plan.id)), plan: plan, listen: plan.listen, addr: plan.advertise,
-		disk: newDisk(c.brokerFile(plan.id)),
+		disk: newDisk(brokerFile(plan.id)),
 	}
 }
 
@@ -119,6 +118,10 @@ func (n *brokerNode) start() (*server.Broker, error) {
 	case c.isClosed():
 		return nil, ErrClosed
 	}
+	path, err := c.file(brokerFile(n.plan.id))
+	if err != nil {
+		return nil, err
+	}
 	b, err := server.Start(server.Config{
 		ID:          n.plan.id,
 		Rack:        n.plan.rack,
@@ -131,7 +134,8 @@ func (n *brokerNode) start() (*server.Broker, error) {
 		Witness:     c.witness,
 		Faults:      c.faults,
 		Batching:    c.batching,
-		Path:        c.brokerFile(n.plan.id),
+		Path:        path,
+		LogDir:      c.logDir(n.plan.id),
 		Disk:        n.disk.use,
 		DiskFailed:  n.diskFailed(life),
 		ClusterID:   c.id,
@@ -149,9 +153,7 @@ func (n *brokerNode) start() (*server.Broker, error) {
 	return b, nil
 }
 
-func (c *cluster) brokerFile(id int32) string {
-	return filepath.Join(c.dir, "broker-"+strconv.Itoa(int(id))+".db")
-}
+func brokerFile(id int32) string { return "broker-" + strconv.Itoa(int(id)) + ".db" }
 
 // startError says what is in the way of a start; the layers below name the node.
 func startError(err error) error {
@@ -227,11 +229,15 @@ func (n *controllerNode) start() error {
 	case c.isClosed():
 		return ErrClosed
 	}
+	path, err := c.file("controller-" + strconv.Itoa(int(n.id)) + ".db")
+	if err != nil {
+		return err
+	}
 	life, err := election.StartController(election.ControllerConfig{
 		ID:        n.id,
 		Peers:     c.layout.controllers,
 		Fabric:    c.fabric,
-		Path:      filepath.Join(c.dir, "controller-"+strconv.Itoa(int(n.id))+".db"),
+		Path:      path,
 		Logger:    c.logger.With("controller", n.id),
 		Rules:     c.rules,
 		ClusterID: c.id,

@@ -27,8 +27,8 @@ type Options struct {
 	// Advertise holds what clients are told, one host:port for each broker; by
 	// default where it listens.
 	Advertise []string
-	// DataDir keeps the brokers' files; "" means a temporary one, which is
-	// removed when the cluster is closed.
+	// DataDir keeps the nodes' files; "" means in memory, on Linux, and elsewhere
+	// in a temporary directory, which is removed when the cluster is closed.
 	DataDir string
 	// Configs are static configs of all nodes by Kafka's names, BrokerConfigs
 	// those of one broker, ControllerConfigs those of the controllers alone.
@@ -91,8 +91,11 @@ func Listen(addresses ...string) Option { return func(o *Options) { o.Listen = a
 // Advertise sets what clients are told, one host:port for each broker.
 func Advertise(addresses ...string) Option { return func(o *Options) { o.Advertise = addresses } }
 
-// DataDir keeps the brokers' files, and a later cluster over the same directory
-// has their topics and records. Without it they are temporary.
+// DataDir keeps the nodes' files in a directory, and a later cluster over the same
+// directory has its topics and records. Without it the files go with the cluster:
+// on Linux they are in memory, all that is produced times the replication factor,
+// elsewhere in a temporary directory. A test of more than fits memory gives a
+// directory of its own, t.TempDir().
 func DataDir(dir string) Option { return func(o *Options) { o.DataDir = dir } }
 
 // Config sets a static config of all brokers and controllers by Kafka's name,

@@ -109,7 +109,7 @@ func processor(b *testing.B, d time.Duration) float64 {
 func BenchmarkRestart(b *testing.B) {
 	for _, mb := range []int{10, 100, 1000} {
 		b.Run(fmt.Sprintf("%dMB", mb), func(b *testing.B) {
-			t, c := startMinikafka(b, minikafka.Brokers(1), minikafka.Topic("big", 1))
+			t, c := startMinikafka(b, minikafka.Brokers(1), minikafka.Topic("big", 1), minikafka.DataDir(b.TempDir()))
 			cl := t.client(b, kgo.DefaultProduceTopic("big"), kgo.ProducerBatchCompression(kgo.NoCompression()))
 			for range mb * 1000 / 10 {
 				cl.Produce(context.Background(), &kgo.Record{Value: value(10_000)}, nil)

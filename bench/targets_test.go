@@ -98,6 +98,20 @@ func (t target) create(b *testing.B, topic string, partitions int32, rf int16) {
 	}
 }
 
+// remove deletes a topic.
+func (t target) remove(b *testing.B, topic string) {
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TopicNames, req.TimeoutMillis = []string{topic}, 30000
+	rt := kmsg.NewDeleteTopicsRequestTopic()
+	rt.Topic = &topic
+	req.Topics = append(req.Topics, rt)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if resp, err := req.RequestWith(ctx, t.client(b)); err != nil || resp.Topics[0].ErrorCode != 0 {
+		b.Fatalf("delete %s on %s: %+v %v", topic, t.name, resp, err)
+	}
+}
+
 // report prints a figure of each side and their ratio.
 func report(b *testing.B, what string, ours, peer float64, unit string) {
 	b.Helper()

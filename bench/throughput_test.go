@@ -20,13 +20,18 @@ func BenchmarkThroughput(b *testing.B) {
 		total int
 	}{{1, 100, 40 << 20}, {1, 1000, 128 << 20}, {1, 64 << 10, 256 << 20}, {3, 100, 20 << 20}, {3, 1000, 64 << 20}, {3, 64 << 10, 128 << 20}} {
 		b.Run(fmt.Sprintf("RF%d/%dB", c.rf, c.size), func(b *testing.B) {
-			pp, pc := stream(b, peer, c.rf, c.size, c.total)
-			op, oc := stream(b, ours, c.rf, c.size, c.total)
-			report(b, "produce", op, pp, "MB/s")
-			report(b, "consume", oc, pc, "MB/s")
-			beside(b, "produce", op, "MB/s", func(t target) float64 {
-				produced, consumed := stream(b, t, c.rf, c.size, c.total)
-				beside(b, "consume", oc, "MB/s", func(target) float64 { return consumed })
+			var produce, consume figures
+			for round := range rounds {
+				p, q := stream(b, ours, round, c.rf, c.size, c.total)
+				produce.ours, consume.ours = append(produce.ours, p), append(consume.ours, q)
+				p, q = stream(b, peer, round, c.rf, c.size, c.total)
+				produce.peer, consume.peer = append(produce.peer, p), append(consume.peer, q)
+			}
+			produce.report(b, "produce", "MB/s")
+			consume.report(b, "consume", "MB/s")
+			beside(b, "produce", median(produce.ours), "MB/s", func(t target) float64 {
+				produced, consumed := stream(b, t, 0, c.rf, c.size, c.total)
+				beside(b, "consume", median(consume.ours), "MB/s", func(target) float64 { return consumed })
 				return produced
 			})
 			for b.Loop() {
@@ -35,11 +40,12 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// stream produces total bytes in records of a size to three partitions, reads
-// them back, and tells the rates in MB/s.
-func stream(b *testing.B, t target, rf int16, size, total int) (produced, consumed float64) {
-	topic := name(b, t.name)
+// stream produces total bytes in records of a size to a topic of three partitions,
+// reads them back, tells the rates in MB/s, and deletes the topic.
+func stream(b *testing.B, t target, round int, rf int16, size, total int) (produced, consumed float64) {
+	topic := name(b, t.name, round)
 	t.create(b, topic, 3, rf)
+	defer t.remove(b, topic)
 	cl := t.client(b, kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchMaxBytes(1_000_000),
 		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)

@@ -35,8 +35,9 @@ type Config struct {
 	Faults *faults.Set
 	// Batching counts the batches of producers; nil for nobody.
 	Batching *Batching
-	// Path is the broker's bbolt file.
-	Path string
+	// Path is the broker's bbolt file, LogDir what clients are told of it: by
+	// default its absolute path.
+	Path, LogDir string
 	// Disk, when set, is called before the disk is used, for a write with about how
 	// many bytes of batches it has. It may wait, and an error fails the use: slow,
 	// full, hung and broken disks are staged with it. It returns when ctx ends, as

@@ -16,11 +16,14 @@ import (
 func describeLogDirs(r *request, q *kmsg.DescribeLogDirsRequest) (kmsg.Response, error) {
 	resp := q.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir = r.broker.config.Path
-	if path, err := filepath.Abs(dir.Dir); err == nil {
-		dir.Dir = path
+	dir.Dir = r.broker.config.LogDir
+	if dir.Dir == "" {
+		dir.Dir = r.broker.config.Path
+		if path, err := filepath.Abs(dir.Dir); err == nil {
+			dir.Dir = path
+		}
 	}
-	dir.TotalBytes, dir.UsableBytes = volume(filepath.Dir(dir.Dir))
+	dir.TotalBytes, dir.UsableBytes = volume(r.broker.config.Path)
 	dir.Topics = []kmsg.DescribeLogDirsResponseDirTopic{}
 
 	asked := map[place]bool{}

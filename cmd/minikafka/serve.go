@@ -73,6 +73,15 @@ func serve(ctx context.Context, f serveFlags, o *clientOptions, stdout, stderr i
 	if err := os.Remove(f.readyFile); f.readyFile != "" && err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
+	if f.dataDir == "" {
+		// Whoever leaves it running for days has more disk than memory.
+		temp, err := os.MkdirTemp("", "minikafka-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+		opts = append(opts, minikafka.DataDir(temp))
+	}
 	cluster, err := minikafka.New(append(opts, minikafka.Logger(logger))...)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: choose others with --listen, such as 127.0.0.1:0 for free ones", err)
