@@ -135,7 +135,7 @@ func TestCrashIsFollowedByANewLeader(t *testing.T) {
 
 func TestVerbsOnTheWrongNode(t *testing.T) {
 	t.Parallel()
-	c := minikafka.Start(t, minikafka.Brokers(2))
+	c := minikafka.Start(t, minikafka.Brokers(2), minikafka.Topic("orders", 1))
 	cases := []struct {
 		name string
 		do   func(*minikafka.Cluster)
@@ -147,6 +147,14 @@ func TestVerbsOnTheWrongNode(t *testing.T) {
 		{"an unknown broker", func(c *minikafka.Cluster) { c.Broker(7) }, minikafka.ErrUnknownNode, "there are 0, 1"},
 		{"an unknown topic", func(c *minikafka.Cluster) { c.PartitionState("nope", 0) }, minikafka.ErrUnknownTopic, "nope/0"},
 		{"the leader of an unknown topic", func(c *minikafka.Cluster) { c.Leader("nope", 0) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"records of an unknown topic", func(c *minikafka.Cluster) { c.Records("nope", 0) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"records of a broker", func(c *minikafka.Cluster) { c.Broker(0).Records("nope", 0) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"produce to an unknown topic", func(c *minikafka.Cluster) { c.Produce("nope", 0, minikafka.Values("x")...) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"produce nothing", func(c *minikafka.Cluster) { c.Produce("orders", 0) }, minikafka.ErrArgument, "no records"},
+		{"elect in an unknown topic", func(c *minikafka.Cluster) { c.Elect("nope", 0, false) }, minikafka.ErrUnknownTopic, "nope/0"},
+		{"delete an unknown topic", func(c *minikafka.Cluster) { c.DeleteTopic("nope") }, minikafka.ErrUnknownTopic, "nope"},
+		{"a topic without partitions", func(c *minikafka.Cluster) { c.CreateTopic("new", 0) }, minikafka.ErrArgument, "0 partitions"},
+		{"more replicas than brokers", func(c *minikafka.Cluster) { c.CreateTopic("new", 1, minikafka.ReplicationFactor(3)) }, minikafka.ErrArgument, "3 replicas on 2"},
 		{"crash twice", func(c *minikafka.Cluster) { c.Broker(1).Crash(); c.Broker(1).Crash() }, minikafka.ErrNotRunning, "is crashed: Restart"},
 	}
 	for _, tc := range cases {

@@ -3,6 +3,7 @@ package minikafka
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -41,10 +42,13 @@ func plan(o Options) (*layout, error) {
 	if o.WaitTimeout != 0 {
 		l.wait = o.WaitTimeout
 	}
-	for name, d := range map[string]time.Duration{"WaitTimeout": l.wait, "Timings.RetryISR": o.Timings.RetryISR, "Timings.Forward": o.Timings.Forward} {
-		if d <= 0 {
-			return nil, badOption("%s of %v: it takes more than 0", name, d)
-		}
+	switch {
+	case l.wait <= 0:
+		return nil, badOption("WaitTimeout of %v: it takes more than 0", l.wait)
+	case o.Timings.RetryISR <= 0:
+		return nil, badOption("Timings.RetryISR of %v: it takes more than 0", o.Timings.RetryISR)
+	case o.Timings.Forward <= 0:
+		return nil, badOption("Timings.Forward of %v: it takes more than 0", o.Timings.Forward)
 	}
 	if err := l.planBrokers(o); err != nil {
 		return nil, err
@@ -121,14 +125,21 @@ func (l *layout) planAddresses(o Options) error {
 			return err
 		}
 	}
-	if n := len(o.Advertise); n != 0 && n != len(l.brokers) {
+	return l.planAdvertised(o.Advertise)
+}
+
+func (l *layout) planAdvertised(addresses []string) error {
+	if n := len(addresses); n != 0 && n != len(l.brokers) {
 		return badOption("%d advertised addresses for %d brokers: give one for each", n, len(l.brokers))
 	}
 	for i := range l.brokers {
 		b := &l.brokers[i]
-		if len(o.Advertise) != 0 {
-			b.advertise = o.Advertise[i]
-			if slices.Contains(o.Advertise[:i], b.advertise) {
+		if len(addresses) != 0 {
+			b.advertise = addresses[i]
+			if b.advertise == "" {
+				return badOption("advertised address %q is not host:port", b.advertise)
+			}
+			if slices.Contains(addresses[:i], b.advertise) {
 				return badOption("advertised address %q is there twice", b.advertise)
 			}
 		}
@@ -314,7 +325,7 @@ func (t TopicSpec) wrong(brokers int) string {
 	switch {
 	case t.Name == "":
 		return "a topic without a name"
-	case t.Partitions < 1:
+	case t.Partitions < 1 || t.Partitions > math.MaxInt32:
 		return fmt.Sprintf("topic %s: %d partitions", t.Name, t.Partitions)
 	case t.ReplicationFactor < 0 || t.ReplicationFactor > brokers:
 		return fmt.Sprintf("topic %s: %d replicas on %d brokers", t.Name, t.ReplicationFactor, brokers)

@@ -170,6 +170,8 @@ func TestPlanRefuses(t *testing.T) {
 		"topic t is there twice":             {Topic("t", 1), Topic("t", 2)},
 		"topic t: 0 partitions":              {Topic("t", 0)},
 		"topic t: -1 partitions":             {Topic("t", -1)},
+		"topic t: 1099511627776 partitions":  {Topic("t", 1<<40)},
+		`address "" is not host:port`:        {Advertise("")},
 		"topic t: 2 replicas on 1 brokers":   {Topic("t", 1, ReplicationFactor(2))},
 		"topic t: -1 replicas on 1 brokers":  {Topic("t", 1, ReplicationFactor(-1))},
 		"give one of them":                   {Topic("t", 1, ReplicationFactor(1), Replicas(0, 0))},
@@ -193,6 +195,9 @@ func TestPlanRefuses(t *testing.T) {
 
 func TestOptionsDefaults(t *testing.T) {
 	t.Parallel()
+	if o := options([]Option{nil, Timing(nil), Topic("t", 1, nil)}); o.Timings.Wait != FastTimings().Wait || len(o.Topics) != 1 {
+		t.Errorf("with options that are nil: %+v", o)
+	}
 	if o := options(nil); o.LogLevel != slog.LevelError || o.Brokers != 1 || o.Controllers != 1 {
 		t.Errorf("defaults: %+v", o)
 	}

@@ -23,6 +23,9 @@ func (c *Cluster) Split(groups ...[]Node) {
 	seen := map[fabric.Node]bool{}
 	out := make([][]fabric.Node, len(groups))
 	for i, g := range groups {
+		if len(g) == 0 {
+			c.check(fmt.Errorf("%w: Split: a group without nodes", ErrArgument))
+		}
 		c.check(c.ours(g...))
 		for _, n := range g {
 			if seen[n.node()] {

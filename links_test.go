@@ -254,6 +254,7 @@ func TestBadLinks(t *testing.T) {
 			"no number":               {minikafka.ErrArgument, "0 to 1", func(c *minikafka.Cluster) { c.Lose(a, b, math.NaN()) }},
 			"a link to itself":        {minikafka.ErrArgument, "itself", func(c *minikafka.Cluster) { c.Cut(a, a) }},
 			"one group":               {minikafka.ErrArgument, "two groups", func(c *minikafka.Cluster) { c.Split(minikafka.Group(a, b)) }},
+			"a group of nobody":       {minikafka.ErrArgument, "without nodes", func(c *minikafka.Cluster) { c.Split(minikafka.Group(a), nil) }},
 			"a broker in two groups":  {minikafka.ErrArgument, "broker 0", func(c *minikafka.Cluster) { c.Split(minikafka.Group(a), minikafka.Group(b, a)) }},
 			"a broker of another":     {minikafka.ErrUnknownNode, "another cluster", func(c *minikafka.Cluster) { c.Isolate(other.Broker(0)) }},
 			"a controller of another": {minikafka.ErrUnknownNode, "another cluster", func(c *minikafka.Cluster) { c.Cut(a, other.Controller()) }},

@@ -51,14 +51,16 @@ type Options struct {
 	LogLevel slog.Level
 }
 
-// Option sets something of a cluster.
+// Option sets something of a cluster; a nil one sets nothing.
 type Option func(*Options)
 
 // options are the defaults with opts applied.
 func options(opts []Option) Options {
 	o := Options{Brokers: 1, Controllers: 1, Timings: FastTimings(), LogLevel: slog.LevelError}
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	return o
 }
@@ -134,8 +136,11 @@ func Feature(name string, level int16) Option {
 }
 
 // Timing sets all timers: [FastTimings], which is the default, [KafkaTimings],
-// or a function that changes what one of them returns.
+// or a function that changes what one of them returns; nil leaves them as they are.
 func Timing(timings func() Timings) Option {
+	if timings == nil {
+		return nil
+	}
 	return func(o *Options) { o.Timings = timings() }
 }
 
@@ -169,7 +174,7 @@ type TopicSpec struct {
 	Configs  map[string]string
 }
 
-// TopicOption sets something of a topic.
+// TopicOption sets something of a topic; a nil one sets nothing.
 type TopicOption func(*TopicSpec)
 
 // ReplicationFactor sets the number of replicas.
@@ -194,7 +199,9 @@ func TopicConfig(name, value string) TopicOption {
 func topicSpec(name string, partitions int, opts []TopicOption) TopicSpec {
 	t := TopicSpec{Name: name, Partitions: partitions}
 	for _, opt := range opts {
-		opt(&t)
+		if opt != nil {
+			opt(&t)
+		}
 	}
 	return t
 }

@@ -41,9 +41,10 @@ func Values(values ...string) []Record {
 
 // Produce writes records as one batch with acks=all, without a client, and
 // returns the offset of the first. It waits for a leader. The test fails when
-// the records were not acknowledged.
+// the records were not acknowledged, and at once when there is no such topic.
 func (c *Cluster) Produce(topic string, partition int32, records ...Record) int64 {
 	c.tb.Helper()
+	c.check(c.cluster.missing(topic, partition))
 	ctx, cancel := c.cluster.deadline()
 	defer cancel()
 	for {
@@ -94,7 +95,7 @@ func (n *brokerNode) produce(ctx context.Context, topic string, partition int32,
 		return -1, fmt.Errorf("%w: Resume it", ErrPaused)
 	}
 	if len(records) == 0 {
-		return -1, errors.New("no records")
+		return -1, fmt.Errorf("%w: no records", ErrArgument)
 	}
 	batch, err := log.BuildBatch(toLog(records), log.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1})
 	if err != nil {
@@ -104,9 +105,11 @@ func (n *brokerNode) produce(ctx context.Context, topic string, partition int32,
 }
 
 // Records are the records of a partition that a consumer can read: from the
-// log start to the high watermark of its leader, which is waited for.
+// log start to the high watermark of its leader, which is waited for. The test
+// fails at once when there is no such topic.
 func (c *Cluster) Records(topic string, partition int32) []Record {
 	c.tb.Helper()
+	c.check(c.cluster.missing(topic, partition))
 	r, err := c.WaitLeader(topic, partition).replica(topic, partition)
 	c.check(err)
 	records, err := readLog(r, r.State().HighWatermark)

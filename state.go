@@ -113,6 +113,15 @@ func (c *cluster) unknownPartition(topic string, partition int32) error {
 	return fmt.Errorf("%w: %s/%d", ErrUnknownTopic, topic, partition)
 }
 
+// missing is the error of a partition that the newest metadata does not have, nil
+// while no node has any.
+func (c *cluster) missing(topic string, partition int32) error {
+	if c.image() == nil || c.partition(topic, partition) != nil {
+		return nil
+	}
+	return c.unknownPartition(topic, partition)
+}
+
 // partition finds a partition in the newest metadata, or nil.
 func (c *cluster) partition(topic string, partition int32) *election.Partition {
 	image := c.image()

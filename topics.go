@@ -160,6 +160,9 @@ func (c *cluster) deleteTopic(ctx context.Context, name string) error {
 		return fmt.Errorf("minikafka: delete topic %s: %w", name, err)
 	}
 	for _, r := range answer.([]election.TopicResult) {
+		if errors.Is(r.Err, election.ErrUnknownTopicOrPartition) {
+			return fmt.Errorf("%w: %s", ErrUnknownTopic, name)
+		}
 		if r.Err != nil {
 			return fmt.Errorf("minikafka: delete topic %s: %w", name, r.Err)
 		}
@@ -175,6 +178,9 @@ func (c *cluster) elect(ctx context.Context, topic string, partition int32, uncl
 	answer, err := c.do(ctx, &election.ElectLeaders{Unclean: unclean, Partitions: []election.PartitionRef{ref}})
 	if err == nil {
 		for _, r := range answer.([]election.ElectResult) {
+			if errors.Is(r.Err, election.ErrUnknownTopicOrPartition) {
+				return c.unknownPartition(topic, partition)
+			}
 			err = errors.Join(err, r.Err)
 		}
 	}

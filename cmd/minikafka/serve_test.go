@@ -181,7 +181,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 	}
 	for line, want := range map[string]int{
 		"crash 9": exitUsage, "crash x": exitUsage, "crash controller:7": exitUsage,
-		"groups a b": exitUsage, "stats now": exitUsage, "stats reset now": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitFailed,
+		"groups a b": exitUsage, "stats now": exitUsage, "stats reset now": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitUsage,
 		"restart controller": exitUsage, "resume controller": exitUsage, "pause 9": exitUsage,
 		"chaos soon": exitUsage, "chaos 1m x": exitUsage, "chaos -1m": exitUsage,
 		"disk 9": exitUsage, "disk controller": exitUsage, "disk 1 broken": exitUsage, "disk 1 slow-reads=x": exitUsage, "disk 1 fail-write=-1": exitUsage,

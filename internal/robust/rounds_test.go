@@ -2,6 +2,9 @@ package robust_test
 
 import (
 	"context"
+	"errors"
+	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -73,4 +76,42 @@ func round(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestCloseEndsIdleConnections closes a cluster under a thousand clients that
+// are doing nothing, half of which have sent a part of a request.
+func TestCloseEndsIdleConnections(t *testing.T) {
+	before := holds(t)
+	c, err := minikafka.New(minikafka.Brokers(3), minikafka.Topic("target", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &target{cluster: c}
+	var conns []net.Conn
+	for i := range 1000 {
+		x.addr = c.Addrs()[i%3]
+		conn := x.dial(t)
+		conns = append(conns, conn)
+		if i%2 == 0 {
+			continue
+		}
+		if _, err := conn.Write([]byte{0, 0, 1, 0, 0, 18}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := time.Now()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("closed in %v", time.Since(begin))
+	for i, conn := range conns {
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("connection %d: %d bytes, %v", i, n, err)
+		}
+		_ = conn.Close() // its other end is gone
+	}
+	before.waitBack(t)
 }
