@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/minikafka/minikafka"
@@ -188,6 +189,55 @@ func TestTransactionTimesOut(t *testing.T) {
 		}
 		if err := p.EndTransaction(ctx, kgo.TryCommit); err == nil {
 			t.Error("the transaction that had timed out could be committed")
+		}
+	})
+}
+
+// TestRefusedMarker is a partition that refuses the end of a transaction for its size. As
+// in Kafka its coordinator gives up, after all other partitions have theirs; the next one
+// tries again.
+func TestRefusedMarker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := minikafka.Start(t, minikafka.Brokers(3), minikafka.Topic("small", 1), minikafka.Topic("out", 1),
+			minikafka.Network(minikafka.PipeNetwork()))
+		ctx := t.Context()
+		p := client(t, c, kgo.TransactionalID("tx"))
+		if err := p.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		for _, topic := range []string{"small", "out"} {
+			if err := p.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		admin := kadm.NewClient(client(t, c))
+		largest := func(bytes string) {
+			if _, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Name: "max.message.bytes", Value: &bytes}}, "small"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		largest("10")
+		if err := p.EndTransaction(ctx, kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+		end(ctx, t, c, "out", 1)
+		if v := committedValues(ctx, t, c, "out", 1); len(v) != 1 {
+			t.Errorf("of the other topic is seen %q, want one record", v)
+		}
+		largest("1000000")
+		<-time.After(time.Minute)
+		found, err := admin.DescribeTransactions(ctx, "tx")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state := found["tx"].State; state != "PrepareCommit" {
+			t.Errorf("after a minute the transaction is %s, want PrepareCommit", state)
+		}
+		c.Broker(found["tx"].Coordinator).Crash()
+		end(ctx, t, c, "small", 1)
+		if v := committedValues(ctx, t, c, "small", 1); len(v) != 1 {
+			t.Errorf("with the next coordinator is seen %q, want one record", v)
 		}
 	})
 }

@@ -88,17 +88,17 @@ func addTransaction(
 		ID: t.TransactionalID, ProducerID: t.ProducerID, Epoch: t.ProducerEpoch, Version: 2, Partitions: partitionsOf(topics),
 	}
 	m := r.broker.image()
-	if !t.VerifyOnly {
-		for _, p := range q.Partitions {
-			if !exists(m, p.Topic, p.Partition) {
-				return addAnswer(topics, func(topic string, p int32) int16 {
-					if exists(m, topic, p) {
-						return kerr.OperationNotAttempted.Code
-					}
-					return kerr.UnknownTopicOrPartition.Code
-				})
-			}
+	for _, p := range q.Partitions {
+		if !exists(m, p.Topic, p.Partition) {
+			return addAnswer(topics, func(topic string, p int32) int16 {
+				if exists(m, topic, p) {
+					return kerr.OperationNotAttempted.Code
+				}
+				return kerr.UnknownTopicOrPartition.Code
+			})
 		}
+	}
+	if !t.VerifyOnly {
 		_, err := addPartitions(r, q)
 		return addAnswer(topics, func(string, int32) int16 { return transactionCode(err) })
 	}

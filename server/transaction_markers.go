@@ -40,9 +40,11 @@ func (b *broker) finishTransaction(ctx context.Context, partition int32, d trans
 	}
 }
 
-// writeMarkers returns true when every partition has its marker, or is gone.
+// writeMarkers returns true when every partition has its marker, or is gone. It
+// returns false once nothing is left to be tried: where a marker can never be
+// written, the transaction stays as it is until another coordinator loads it.
 func (b *broker) writeMarkers(ctx context.Context, partition int32, d transactions.Decision) bool {
-	left := d.Partitions
+	left, refused := d.Partitions, false
 	for pause := retryMarkerAfter; ; pause = min(2*pause, retryMarkerAtLeast) {
 		if b.pauses.gate.pass(ctx) != nil {
 			return false
@@ -54,16 +56,21 @@ func (b *broker) writeMarkers(ctx context.Context, partition int32, d transactio
 			return false
 		}
 		byLeader, leaderless := markerTargets(m, left)
-		failed, fenced := b.sendMarkers(ctx, d, epoch, byLeader)
-		if fenced {
+		r := b.sendMarkers(ctx, d, epoch, byLeader)
+		if r.fenced {
 			b.logger.Info("a transaction's markers are left to a newer coordinator or producer", "transactionalID", d.ID)
 			return false
 		}
-		left = append(leaderless, failed...)
-		if len(left) == 0 {
-			return true
+		for _, p := range r.refused {
+			refused = true
+			b.logger.Error("a partition refuses the end of a transaction, which this coordinator gives up",
+				"transactionalID", d.ID, "topic", p.Topic, "partition", p.Partition)
 		}
-		if !waitForChange(ctx, change, pause, len(failed) > 0) {
+		left = append(leaderless, r.failed...)
+		if len(left) == 0 {
+			return !refused
+		}
+		if !waitForChange(ctx, change, pause, len(r.failed) > 0) {
 			return false
 		}
 	}
@@ -115,28 +122,42 @@ func markerTargets(m *election.Image, list []transactions.Partition) (byLeader m
 	return byLeader, leaderless
 }
 
-// sendMarkers sends each leader its markers, and tells which partitions have none
-// yet. fenced means that somebody newer has taken over.
+// markersSent is what came of markers that were sent.
+type markersSent struct {
+	failed  []transactions.Partition // to be tried again
+	refused []transactions.Partition // which will never have theirs
+	fenced  bool                     // somebody newer has taken over
+}
+
+// note takes up what a partition's leader has answered
+// (TransactionMarkerRequestCompletionHandler.onComplete).
+func (s *markersSent) note(code int16, p transactions.Partition) {
+	switch code {
+	case 0, kerr.UnsupportedForMessageFormat.Code, kerr.UnsupportedVersion.Code: // where no transaction can have been
+	case kerr.InvalidProducerEpoch.Code, kerr.TransactionCoordinatorFenced.Code:
+		s.fenced = true
+	case kerr.UnknownTopicOrPartition.Code, kerr.NotLeaderForPartition.Code, kerr.NotEnoughReplicas.Code,
+		kerr.NotEnoughReplicasAfterAppend.Code, kerr.RequestTimedOut.Code, kerr.KafkaStorageError.Code:
+		s.failed = append(s.failed, p)
+	default: // CORRUPT_MESSAGE, MESSAGE_TOO_LARGE and the like: an IllegalStateException in Kafka
+		s.refused = append(s.refused, p)
+	}
+}
+
+// sendMarkers sends each leader its markers.
 func (b *broker) sendMarkers(
 	ctx context.Context, d transactions.Decision, epoch int32, byLeader map[int32][]transactions.Partition,
-) (failed []transactions.Partition, fenced bool) {
-	type result struct {
-		failed []transactions.Partition
-		fenced bool
-	}
-	results := make(chan result, len(byLeader))
+) (all markersSent) {
+	results := make(chan markersSent, len(byLeader))
 	for to, list := range byLeader {
-		b.spawn(func() {
-			var r result
-			r.failed, r.fenced = b.sendMarkersTo(ctx, to, markersRequest(d, epoch, list), list)
-			results <- r
-		})
+		b.spawn(func() { results <- b.sendMarkersTo(ctx, to, markersRequest(d, epoch, list), list) })
 	}
 	for range byLeader {
 		r := <-results
-		failed, fenced = append(failed, r.failed...), fenced || r.fenced
+		all.failed, all.refused = append(all.failed, r.failed...), append(all.refused, r.refused...)
+		all.fenced = all.fenced || r.fenced
 	}
-	return failed, fenced
+	return all
 }
 
 func markersRequest(d transactions.Decision, epoch int32, list []transactions.Partition) *kmsg.WriteTxnMarkersRequest {
@@ -158,11 +179,10 @@ func markersRequest(d transactions.Decision, epoch int32, list []transactions.Pa
 	return q
 }
 
-// sendMarkersTo sends one leader its markers
-// (TransactionMarkerRequestCompletionHandler). The list is in the request's order.
+// sendMarkersTo sends one leader its markers. The list is in the request's order.
 func (b *broker) sendMarkersTo(
 	ctx context.Context, to int32, q *kmsg.WriteTxnMarkersRequest, list []transactions.Partition,
-) (failed []transactions.Partition, fenced bool) {
+) (sent markersSent) {
 	ctx, cancel := context.WithTimeout(ctx, markerWithin)
 	defer cancel()
 	answer, err := b.askWhile(ctx, to, q, func(m *election.Image) bool {
@@ -174,22 +194,16 @@ func (b *broker) sendMarkersTo(
 		return true
 	})
 	if err != nil {
-		return list, false
+		return markersSent{failed: list}
 	}
 	i := 0
 	for _, m := range answer.(*kmsg.WriteTxnMarkersResponse).Markers {
 		for _, t := range m.Topics {
 			for _, p := range t.Partitions {
-				switch p.ErrorCode {
-				case 0, kerr.UnsupportedForMessageFormat.Code:
-				case kerr.InvalidProducerEpoch.Code, kerr.TransactionCoordinatorFenced.Code:
-					fenced = true
-				default:
-					failed = append(failed, list[i])
-				}
+				sent.note(p.ErrorCode, list[i])
 				i++
 			}
 		}
 	}
-	return failed, fenced
+	return sent
 }

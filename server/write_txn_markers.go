@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -28,6 +30,7 @@ func writeTxnMarkers(r *request, q *kmsg.WriteTxnMarkersRequest) (kmsg.Response,
 	ctx, cancel := context.WithTimeout(r.ctx, markerWithin)
 	defer cancel()
 	var all sync.WaitGroup
+	var stopped atomic.Bool
 	for i := range q.Markers {
 		m := &q.Markers[i]
 		a := kmsg.NewWriteTxnMarkersResponseMarker()
@@ -39,21 +42,33 @@ func writeTxnMarkers(r *request, q *kmsg.WriteTxnMarkersRequest) (kmsg.Response,
 			for j, n := range t.Partitions {
 				out := &topic.Partitions[j]
 				out.Partition = n
-				all.Go(func() { out.ErrorCode = errorCode(r.broker.writeMarker(ctx, m, t.Topic, n)) })
+				all.Go(func() {
+					err := r.broker.writeMarker(ctx, m, t.Topic, n)
+					out.ErrorCode = errorCode(err)
+					if errors.Is(err, replication.ErrStopped) {
+						stopped.Store(true)
+					}
+				})
 			}
 			a.Topics = append(a.Topics, topic)
 		}
 		resp.Markers = append(resp.Markers, a)
 	}
 	all.Wait()
+	if stopped.Load() {
+		return nil, replication.ErrStopped
+	}
 	return resp, ended(r.ctx)
 }
 
 // writeMarker writes one marker (KafkaApis.handleWriteTxnMarkersRequest). One that is
 // there already is answered once it is replicated.
 func (b *broker) writeMarker(ctx context.Context, m *kmsg.WriteTxnMarkersRequestMarker, topic string, partition int32) error {
-	_, replica, err := b.partition(b.image(), topic, partition)
-	if err != nil {
+	t, replica, err := b.partition(b.image(), topic, partition)
+	switch {
+	case errors.Is(err, replication.ErrNotHosted):
+		return kerr.UnknownTopicOrPartition // ReplicaManager.onlinePartition finds none
+	case err != nil:
 		return err
 	}
 	written := false
@@ -71,6 +86,12 @@ func (b *broker) writeMarker(ctx context.Context, m *kmsg.WriteTxnMarkersRequest
 	}
 	if written {
 		return awaitCommitted(ctx, replica, replica.Log().LogEndOffset())
+	}
+	if err := replica.CheckAppend(acksAll); err != nil {
+		return err
+	}
+	if limit := b.maxMessageBytes(t.ID); limit > 0 && len(batch.Raw) > limit {
+		return log.ErrMessageTooLarge
 	}
 	pending, err := replica.Append(batch, acksAll)
 	if err != nil {

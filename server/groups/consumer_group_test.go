@@ -315,10 +315,16 @@ func TestConsumerGroupCommits(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.what, err, c.want)
 		}
 	}
-	for _, generation := range []int32{1, 4} { // Producers know no member epochs.
-		_, _, err := r.shard.CommitOffsetsOfTransaction(Client{Version: 4}, commitRequest("g", "m1", generation, "a", 5))
+	for _, generation := range []int32{1, 4} { // Producers know no member epochs, until version 6.
+		_, _, err := r.shard.CommitOffsetsOfTransaction(Client{Version: 5}, commitRequest("g", "m1", generation, "a", 5))
 		refused(t, err, kerr.IllegalGeneration)
+		_, _, err = r.shard.CommitOffsetsOfTransaction(Client{Version: 6}, commitRequest("g", "m1", generation, "a", 5))
+		refused(t, err, kerr.StaleMemberEpoch)
 	}
+	_, _, err := r.shard.CommitOffsetsOfTransaction(Client{Version: 5}, commitRequest("missing", "m1", 3, "a", 5))
+	refused(t, err, kerr.IllegalGeneration)
+	_, _, err = r.shard.CommitOffsetsOfTransaction(Client{Version: 6}, commitRequest("missing", "m1", 3, "a", 5))
+	refused(t, err, kerr.GroupIDNotFound)
 	id, none := "m1", (*string)(nil)
 	refused(t, g.checkFetch(&id, 2, timeline.Latest), kerr.StaleMemberEpoch)
 	refused(t, g.checkFetch(none, 0, timeline.Latest), kerr.UnknownMemberID)

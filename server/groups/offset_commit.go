@@ -14,6 +14,10 @@ import (
 // GROUP_ID_NOT_FOUND.
 const commitKnowsMissingGroups = 9
 
+// txnCommitKnowsGroups is the first version of TxnOffsetCommit that answers
+// GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH.
+const txnCommitKnowsGroups = 6
+
 // CommitOffsets is OffsetCommit, for partitions that exist
 // (OffsetMetadataManager.commitOffset). Topics have their ids and their names.
 // The offsets are those of one commit: none of them is stored without the others.
@@ -32,10 +36,12 @@ func (s *Shard) CommitOffsetsOfTransaction(c Client, q *kmsg.OffsetCommitRequest
 	g, err := s.group(q.Group, timeline.Latest)
 	switch {
 	case err == nil:
-	case q.Generation >= 0:
-		return nil, coordinator.Outcome{}, kerr.IllegalGeneration
-	default:
+	case q.Generation < 0:
 		g = s.newClassic(q.Group)
+	case c.Version >= txnCommitKnowsGroups:
+		return nil, coordinator.Outcome{}, kerr.GroupIDNotFound
+	default:
+		return nil, coordinator.Outcome{}, kerr.IllegalGeneration
 	}
 	check, err := g.checkCommit(commit{
 		memberID: q.MemberID, instanceID: q.InstanceID, generation: q.Generation, transactional: true, version: c.Version,
@@ -45,7 +51,7 @@ func (s *Shard) CommitOffsetsOfTransaction(c Client, q *kmsg.OffsetCommitRequest
 	if err == nil {
 		resp, o, err = s.commitChecked(q, check)
 	}
-	if errors.Is(err, kerr.StaleMemberEpoch) {
+	if errors.Is(err, kerr.StaleMemberEpoch) && c.Version < txnCommitKnowsGroups {
 		err = kerr.IllegalGeneration // what producers know
 	}
 	return resp, o, err
