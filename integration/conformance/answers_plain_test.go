@@ -43,7 +43,7 @@ func plainList(field string, list []any) any {
 		out = append(out, plain(field, v))
 	}
 	if len(out) > 0 {
-		if _, ok := out[0].(map[string]any); ok {
+		if _, ok := out[0].(map[string]any); ok || field == "Partitions" {
 			slices.SortFunc(out, func(a, b any) int { return strings.Compare(text(a), text(b)) })
 		}
 	}
@@ -62,7 +62,7 @@ func placeholder(field, value string) (string, bool) {
 		return "", false
 	}
 	switch field {
-	case "Host", "Port", "Dir", "ClusterID", "LogAppendTime", "SessionID", "FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes", "ErrorMessage", "Documentation", "LastTimestamp":
+	case "Host", "Port", "Dir", "ClusterID", "LogAppendTime", "SessionID", "FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes", "ErrorMessage", "Documentation", "LastTimestamp", "StartTimestamp":
 		return "<" + field + ">", true
 	case "MemberID", "LeaderID":
 		if id := madeID(); id.MatchString(value) {

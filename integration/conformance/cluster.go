@@ -77,12 +77,13 @@ func (c Config) properties() map[string]string {
 // in a second, and nothing else differ from the defaults.
 func Properties() map[string]string {
 	return map[string]string{
-		"auto.leader.rebalance.enable":             "false",
-		"group.initial.rebalance.delay.ms":         "0",
-		"offsets.topic.num.partitions":             "3",
-		"producer.id.expiration.check.interval.ms": "1000",
-		"transaction.state.log.num.partitions":     "3",
-		"unclean.leader.election.interval.ms":      "1000",
+		"auto.leader.rebalance.enable":                                "false",
+		"group.initial.rebalance.delay.ms":                            "0",
+		"offsets.topic.num.partitions":                                "3",
+		"producer.id.expiration.check.interval.ms":                    "1000",
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+		"transaction.state.log.num.partitions":                        "3",
+		"unclean.leader.election.interval.ms":                         "1000",
 	}
 }
 

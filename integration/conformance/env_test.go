@@ -134,7 +134,13 @@ const (
 	policyViolation            code = 44
 	outOfOrderSequenceNumber   code = 45
 	invalidProducerEpoch       code = 47
+	invalidTxnState            code = 48
+	invalidProducerIDMapping   code = 49
+	invalidTransactionTimeout  code = 50
+	concurrentTransactions     code = 51
+	coordinatorFenced          code = 52
 	transactionalIDDenied      code = 53
+	operationNotAttempted      code = 55
 	kafkaStorageError          code = 56
 	nonEmptyGroup              code = 68
 	groupIDNotFound            code = 69
@@ -152,11 +158,15 @@ const (
 	noReassignmentInProgress   code = 85
 	groupSubscribedToTopic     code = 86
 	invalidRecord              code = 87
+	unstableOffsetCommit       code = 88
+	producerFenced             code = 90
 	unknownTopicID             code = 100
+	transactionalIDNotFound    code = 105
 	fencedMemberEpoch          code = 110
 	unreleasedInstanceID       code = 111
 	unsupportedAssignor        code = 112
 	staleMemberEpoch           code = 113
+	transactionAbortable       code = 120
 )
 
 // wait looks at cond until it returns nil. At the deadline the row ends with what cond said was missing.

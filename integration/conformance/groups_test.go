@@ -198,24 +198,7 @@ func (e *env) state(g group) string {
 // coordinate puts the replicas of the offsets topic's partitions on these brokers, the first as the leader, and waits until it leads.
 func (e *env) coordinate(replicas ...[]int32) {
 	e.coordinator("any", 0) // Creates the topic.
-	for i, brokers := range replicas {
-		check(e, "placing "+offsetsTopic, e.reassignPartition(topic{name: offsetsTopic}, int32(i), brokers), none)
-	}
-	for i, brokers := range replicas {
-		e.waitSession(fmt.Sprintf("partition %d of %s to be led by %s", i, offsetsTopic, e.name(brokers[0])), func() error {
-			p, err := e.tryPartition(topic{name: offsetsTopic}, int32(i))
-			if err != nil {
-				return err
-			}
-			if !sameSet(p.replicas, brokers) || !sameSet(p.isr, brokers) {
-				return fmt.Errorf("replicas are %v and in sync %v, want %v", e.names(p.replicas), e.names(p.isr), e.names(brokers))
-			}
-			if p.leader != brokers[0] {
-				e.electPartition(topic{name: offsetsTopic}, int32(i), preferred)
-			}
-			return is("leader", e.name(p.leader), e.name(brokers[0]))
-		})
-	}
+	e.lead(topic{name: offsetsTopic}, replicas...)
 }
 
 // member is a member of a group of the classic protocol. It has not joined when it is made.

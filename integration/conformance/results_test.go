@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,10 @@ func (r result) word() string {
 }
 
 // String says what there is to say beside the word.
-func (r result) String() string { return r.Pending + r.Differs + r.Detail }
+func (r result) String() string {
+	said := slices.DeleteFunc([]string{r.Pending, r.Differs, r.Detail}, func(s string) bool { return s == "" })
+	return strings.Join(said, "; ")
+}
 
 // readResults returns what is known of the target's rows; nothing when no results are kept.
 func readResults(t *testing.T, target conformance.Target) map[string]result {

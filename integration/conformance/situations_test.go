@@ -24,11 +24,14 @@ const (
 	anExpansionHangs     = "an expansion of the ISR is under way"
 	aDiskFails           = "a disk fails"
 	aNewCluster          = "the cluster is new"
+
+	aTransactionCoordinatorIsKilled = "a coordinator of transactions is killed"
+	transactionsAreShort            = "the transactions topic cannot be replicated"
 )
 
 // situations returns what is done to clusters, in the order in which it is done.
 func situations() []situation {
-	return append(groupSituations(), []situation{
+	return append(append(groupSituations(), transactionSituations()...), []situation{
 		{
 			name:  aBrokerIsKilled,
 			kind:  true,

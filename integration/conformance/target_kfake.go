@@ -20,9 +20,11 @@ func kfakeTarget() Target {
 		Verbs:    []Verb{Kill, Start},
 		Fresh:    true,
 		Unable: map[string]string{
-			"all brokers are killed":                 "its last broker cannot be taken away",
-			"a coordinator is killed":                "it keeps no groups in a topic",
-			"the offsets topic cannot be replicated": "it keeps no groups in a topic",
+			"all brokers are killed":                      "its last broker cannot be taken away",
+			"a coordinator is killed":                     "it keeps no groups in a topic",
+			"the offsets topic cannot be replicated":      "it keeps no groups in a topic",
+			"a coordinator of transactions is killed":     "it keeps no transactions in a topic",
+			"the transactions topic cannot be replicated": "it keeps no transactions in a topic",
 		},
 		Differs: map[string]string{
 			"A24": "an unknown API key ends the process (nil pointer dereference)",

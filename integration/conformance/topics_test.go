@@ -315,6 +315,39 @@ func (e *env) reassignPartition(t topic, partition int32, replicas []int32) code
 	return code(resp.Topics[0].Partitions[0].ErrorCode)
 }
 
+// lead puts the replicas of a topic's partitions on these brokers, the first as the leader, and waits until it leads.
+func (e *env) lead(t topic, replicas ...[]int32) {
+	for i, brokers := range replicas {
+		check(e, "placing "+t.name, e.reassignPartition(t, int32(i), brokers), none)
+	}
+	for i, brokers := range replicas {
+		e.waitLed(t, int32(i), brokers)
+	}
+}
+
+// leadPartition is lead for one partition.
+func (e *env) leadPartition(t topic, partition int32, brokers ...int32) {
+	check(e, "placing "+t.name, e.reassignPartition(t, partition, brokers), none)
+	e.waitLed(t, partition, brokers)
+}
+
+// waitLed waits until these are the in-sync replicas of a partition, and has the first one lead it.
+func (e *env) waitLed(t topic, partition int32, brokers []int32) {
+	e.waitSession(fmt.Sprintf("partition %d of %s to be led by %s", partition, t.name, e.name(brokers[0])), func() error {
+		p, err := e.tryPartition(t, partition)
+		if err != nil {
+			return err
+		}
+		if !sameSet(p.replicas, brokers) || !sameSet(p.isr, brokers) {
+			return fmt.Errorf("replicas are %v and in sync %v, want %v", e.names(p.replicas), e.names(p.isr), e.names(brokers))
+		}
+		if p.leader != brokers[0] {
+			e.electPartition(t, partition, preferred)
+		}
+		return is("leader", e.name(p.leader), e.name(brokers[0]))
+	})
+}
+
 // The kinds of election (KIP-460).
 const (
 	preferred int8 = 0
