@@ -85,9 +85,10 @@ func (c *cluster) start(id int32) {
 	c.t.Helper()
 	db, err := log.Open(filepath.Join(c.dir, fmt.Sprintf("broker-%d.db", id)), log.Options{BeforeCommit: func(int) error {
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.disk != nil {
-			return c.disk(id)
+		disk := c.disk
+		c.mu.Unlock()
+		if disk != nil {
+			return disk(id)
 		}
 		return nil
 	}})

@@ -3,6 +3,7 @@ package replication_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/minikafka/minikafka/replication"
 )
@@ -94,6 +95,48 @@ func TestDeposedLeaderAnswersWithTheOffset(t *testing.T) {
 	if _, err := c.produce(0, 1, "y"); !errors.Is(err, replication.ErrNotLeader) {
 		t.Fatalf("a follower took a batch: %v", err)
 	}
+}
+
+// TestDeposedWhileStoring has a leader deposed while its disk writes a batch: the
+// append is settled when the disk is done, and not acknowledged.
+func TestDeposedWhileStoring(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 2)
+	writing, written := make(chan struct{}), make(chan struct{})
+	c.mu.Lock()
+	c.disk = func(id int32) error {
+		if id == 0 {
+			close(writing)
+			<-written
+		}
+		return nil
+	}
+	c.mu.Unlock()
+	p, err := c.replica(0).Append(c.batch(plain(), "x"), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-writing
+	c.mu.Lock()
+	c.disk = nil
+	c.mu.Unlock()
+	elected := make(chan struct{})
+	go func() {
+		defer close(elected)
+		c.elect(1, 1, 2)
+	}()
+	c.wait("the leader to be deposed", func() bool { return !c.replica(0).State().Leading })
+	close(written)
+	if a, err := c.outcome(p, -1); !errors.Is(err, replication.ErrNotLeader) {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	select {
+	case <-elected:
+	case <-time.After(deadline):
+		t.Fatalf("no other leader in %v\n%s", deadline, c)
+	}
+	c.must(1, -1, "y")
+	c.waitSame()
 }
 
 func TestNotEnoughReplicas(t *testing.T) {
