@@ -49,6 +49,8 @@ type ProducerBatch struct {
 // of its transaction (VerificationStateEntry).
 type Verification struct {
 	ProducerEpoch int16
+	// LeaderEpoch is that of the leader that asked.
+	LeaderEpoch int32
 	// LowestSequence is the lowest sequence that was asked for.
 	LowestSequence int32
 	// Bumping is set for a producer that has an epoch for each transaction

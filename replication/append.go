@@ -152,8 +152,11 @@ func (r *Replica) append(b log.Batch, p *Pending) (*Pending, error) {
 		return nil, err
 	}
 	if p.batch.ProducerID >= 0 {
-		r.admitLocked(p)
-		dup, err := r.checkSequenceLocked(p)
+		var dup *Pending
+		err := r.admitLocked(p)
+		if err == nil {
+			dup, err = r.checkSequenceLocked(p)
+		}
 		if dup != nil || err != nil {
 			done := r.settleLocked()
 			r.mu.Unlock()

@@ -21,7 +21,7 @@ func (r *Replica) Verify(b log.Batch, bumping bool) (*log.Verification, error) {
 	v := r.verifications[b.ProducerID]
 	switch {
 	case v == nil || v.ProducerEpoch < b.ProducerEpoch:
-		v = &log.Verification{ProducerEpoch: b.ProducerEpoch, LowestSequence: b.BaseSequence, Bumping: bumping}
+		v = &log.Verification{ProducerEpoch: b.ProducerEpoch, LeaderEpoch: r.epoch, LowestSequence: b.BaseSequence, Bumping: bumping}
 		r.verifications[b.ProducerID] = v
 	case v.ProducerEpoch == b.ProducerEpoch:
 		v.LowestSequence = min(v.LowestSequence, b.BaseSequence)
@@ -38,7 +38,8 @@ func (r *Replica) inTransactionLocked(producerID int64, epoch int16) bool {
 
 // AppendVerified is [Replica.Append] of a transactional batch that needs v: the
 // coordinator's word, asked for after [Replica.Verify] had returned v. Without it, or
-// when it is void by now, the error is log's ErrInvalidTxnState.
+// when it is void by now, the error is log's ErrInvalidTxnState; ErrNotLeader when the
+// coordinator was asked in another leader epoch.
 func (r *Replica) AppendVerified(b log.Batch, acks int16, v *log.Verification) (*Pending, error) {
 	batch, err := producerBatch(b)
 	if err != nil {
@@ -49,18 +50,33 @@ func (r *Replica) AppendVerified(b log.Batch, acks int16, v *log.Verification) (
 }
 
 // admitLocked takes the verification of a batch away where it is void.
-func (r *Replica) admitLocked(p *Pending) {
-	if v := p.batch.Verification; v != nil && r.verifications[p.batch.ProducerID] != v {
+func (r *Replica) admitLocked(p *Pending) error {
+	v := p.batch.Verification
+	switch {
+	case v == nil:
+	case v.LeaderEpoch != r.epoch:
+		return ErrNotLeader
+	case r.verifications[p.batch.ProducerID] != v:
 		p.batch.Verification = nil
 	}
+	return nil
 }
 
 // Verified tells whether v, from [Replica.Verify], still holds for a producer that is
-// to write without [Replica.AppendVerified].
-func (r *Replica) Verified(producerID int64, v *log.Verification) bool {
+// to write without [Replica.AppendVerified], whose errors it returns.
+func (r *Replica) Verified(producerID int64, v *log.Verification) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.verifications[producerID] == v
+	if err := r.usableLocked(-1, true); err != nil {
+		return err
+	}
+	switch {
+	case v.LeaderEpoch != r.epoch:
+		return ErrNotLeader
+	case r.verifications[producerID] != v:
+		return log.ErrInvalidTxnState
+	}
+	return nil
 }
 
 // Unverify makes a producer's verification void: its transaction is about to end.

@@ -77,9 +77,6 @@ func plainCommit(q *kmsg.TxnOffsetCommitRequest) *kmsg.OffsetCommitRequest {
 	return c
 }
 
-// errVoid is a verification that a marker has made void.
-var errVoid = errors.New("server: the transaction ended meanwhile")
-
 // commitInTransaction is GroupCoordinatorService.commitTransactionalOffsets.
 func (r *request) commitInTransaction(q *kmsg.TxnOffsetCommitRequest, valid *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, error) {
 	if q.Group == "" {
@@ -97,8 +94,13 @@ func (r *request) commitInTransaction(q *kmsg.TxnOffsetCommitRequest, valid *kms
 	}
 	var answer *kmsg.OffsetCommitResponse
 	err = b.groups.WriteTransactional(r.ctx, n, q.ProducerID, q.ProducerEpoch, func(s *groups.Shard) (o coordinator.Outcome, err error) {
-		if v != nil && !replica.Verified(q.ProducerID, v) {
-			return o, errVoid
+		if v != nil {
+			switch err := replica.Verified(q.ProducerID, v); {
+			case errors.Is(err, log.ErrInvalidTxnState):
+				return o, err // a marker has made it void
+			case err != nil:
+				return o, kerr.NotCoordinator
+			}
 		}
 		answer, o, err = s.CommitOffsetsOfTransaction(r.client(), valid)
 		return o, err
@@ -137,8 +139,6 @@ func (r *request) verifyOffsets(q *kmsg.TxnOffsetCommitRequest, replica *replica
 func txnCommitCode(err error, version int16) int16 {
 	code := transactionCode(err)
 	switch {
-	case errors.Is(err, errVoid):
-		return kerr.InvalidTxnState.Code
 	case code == kerr.CoordinatorLoadInProgress.Code && version < 2:
 		return kerr.CoordinatorNotAvailable.Code
 	case code == kerr.TransactionAbortable.Code && version < 4:

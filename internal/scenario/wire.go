@@ -117,6 +117,7 @@ type Batch struct {
 	ProducerID    int64
 	ProducerEpoch int16
 	BaseSequence  int32
+	Transactional bool
 	Values        []string
 }
 
@@ -131,9 +132,22 @@ func (b Batch) From(producerID int64, epoch int16, sequence int32) Batch {
 	return b
 }
 
+// InTransaction is the batch as a part of its producer's transaction.
+func (b Batch) InTransaction() Batch {
+	b.Transactional = true
+	return b
+}
+
+// transactional is the attribute of batches in transactions.
+const transactional = 0x10
+
 // Bytes is the batch encoded.
 func (b Batch) Bytes() []byte {
 	now := time.Now().UnixMilli()
+	var attributes int16
+	if b.Transactional {
+		attributes |= transactional
+	}
 	var records []byte
 	for i, v := range b.Values {
 		records = append(records, record(int32(i), v)...)
@@ -143,6 +157,7 @@ func (b Batch) Bytes() []byte {
 		Length:               int32(49 + len(records)),
 		PartitionLeaderEpoch: b.LeaderEpoch,
 		Magic:                2,
+		Attributes:           attributes,
 		LastOffsetDelta:      int32(len(b.Values) - 1),
 		FirstTimestamp:       now,
 		MaxTimestamp:         now,
@@ -198,6 +213,7 @@ func parseBatch(raw []byte) (Batch, error) {
 	b := Batch{
 		BaseOffset: kb.FirstOffset, LeaderEpoch: kb.PartitionLeaderEpoch,
 		ProducerID: kb.ProducerID, ProducerEpoch: kb.ProducerEpoch, BaseSequence: kb.FirstSequence,
+		Transactional: kb.Attributes&transactional != 0,
 	}
 	if kb.Attributes&7 != 0 {
 		return Batch{}, fmt.Errorf("%w: a compressed batch", ErrWire)
