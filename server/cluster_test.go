@@ -225,7 +225,9 @@ func (c *cluster) createTopic(name string, partitions int32, factor int16, topic
 		t.Configs = append(t.Configs, config)
 	}
 	q.Topics = append(q.Topics, t)
-	resp, err := q.RequestWith(c.ctx(), c.kgo())
+	cl := c.kgo()
+	defer cl.Close() // Nothing of it is left for those who count goroutines.
+	resp, err := q.RequestWith(c.ctx(), cl)
 	if err != nil {
 		c.t.Fatal(err)
 	}
