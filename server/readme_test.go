@@ -4,8 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 //nolint:gochecknoglobals // A flag of the test binary.
@@ -41,5 +45,34 @@ func TestReadme(t *testing.T) {
 	}
 	if err := os.WriteFile(path, []byte(strings.Replace(string(text), "-->\n"+got+"<!-- end", "-->\n"+want.String()+"<!-- end", 1)), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// keysOfKafka are the requests that brokers of Apache Kafka 4.4.0 offer, from
+// the first to the last of each run.
+func keysOfKafka() [][2]kmsg.Key {
+	return [][2]kmsg.Key{{0, 3}, {8, 51}, {55, 55}, {57, 57}, {60, 61}, {64, 66}, {68, 69}, {74, 81}, {83, 94}}
+}
+
+// TestReadmeSaysWhatIsNotServed holds the README's list of what is not there to
+// the table of APIs, too.
+func TestReadmeSaysWhatIsNotServed(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n## What is not there\n")
+	list, _, found := strings.Cut(rest, "\n## ")
+	if !found {
+		t.Fatal("the README does not say what is not there")
+	}
+	for _, run := range keysOfKafka() {
+		for key := run[0]; key <= run[1]; key++ {
+			named := regexp.MustCompile(`\b` + key.Name() + `\b`).MatchString(list)
+			if served := slices.Contains(Keys(), key); served == named {
+				t.Errorf("%s: served: %v, in the README's list of what is not there: %v", key.Name(), served, named)
+			}
+		}
 	}
 }
