@@ -19,8 +19,8 @@ func (p *Partition) Entry(index uint64) (Entry, error) {
 	}
 	m, last := p.meta, p.tail.index
 	p.mu.RUnlock()
-	if index == m.prevIndex && index > 0 {
-		return Entry{Index: index, Term: m.prevTerm, Kind: KindControl, Base: m.prevEnd, Last: m.prevEnd - 1}, nil
+	if e, ok := m.previous(index); ok {
+		return e, nil
 	}
 	if index <= m.prevIndex || index > last {
 		return Entry{}, ErrNotFound
@@ -36,9 +36,24 @@ func (p *Partition) Entry(index uint64) (Entry, error) {
 		return nil
 	})
 	if errors.Is(err, ErrClosed) || errors.Is(err, ErrNotFound) {
+		// The log start may have moved meanwhile, to just behind this entry.
+		p.mu.RLock()
+		m = p.meta
+		p.mu.RUnlock()
+		if e, ok := m.previous(index); ok {
+			return e, nil
+		}
 		return Entry{}, ErrNotFound
 	}
 	return e, err
+}
+
+// previous is the stub of the entry before the first one, if index is its index.
+func (m *meta) previous(index uint64) (Entry, bool) {
+	if index != m.prevIndex || index == 0 {
+		return Entry{}, false
+	}
+	return Entry{Index: index, Term: m.prevTerm, Kind: KindControl, Base: m.prevEnd, Last: m.prevEnd - 1}, true
 }
 
 // EndOffsetAt is the log end offset as of the entry at index: the offset that

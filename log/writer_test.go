@@ -283,6 +283,49 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// TestLastEntryWhileItIsTrimmed: raft asks for the term of the last entry when it
+// starts, also when the log start moves behind that entry meanwhile.
+func TestLastEntryWhileItIsTrimmed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "broker-1.db")
+	for range 100 {
+		d, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := testPartition(t, d, 0)
+		last := p.tailIndex() + 1
+		if err := p.Append([]Entry{{Index: last, Term: last, Data: batchOf(t, 1, BatchOptions{})}}, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		if d, err = Open(path, Options{}); err != nil { // nothing is in memory now
+			t.Fatal(err)
+		}
+		p = testPartition(t, d, 0)
+		trimmed := make(chan error, 1)
+		go func() { trimmed <- p.RaiseLogStart(p.LogEndOffset()) }()
+		for running := true; running; {
+			select {
+			case err := <-trimmed:
+				if err != nil {
+					t.Fatal(err)
+				}
+				running = false
+			default:
+			}
+			if e, err := p.Entry(last); err != nil || e.Term != last {
+				t.Fatalf("entry %d has term %d, %v", last, e.Term, err)
+			}
+		}
+		if err := d.Crash(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (p *Partition) tailIndex() uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -130,10 +130,15 @@ func (n *node) end(closeFile func() error) {
 }
 
 // crash ends a broker and fences it; the partition is left to the test.
-func (c *cluster) crash(id int32) {
+func (c *cluster) crash(id int32) { c.end(id, (*log.DB).Crash) }
+
+// powerOff is crash, and what is not synced is gone.
+func (c *cluster) powerOff(id int32) { c.end(id, (*log.DB).PowerOff) }
+
+func (c *cluster) end(id int32, how func(*log.DB) error) {
 	n := c.brokers[id]
 	delete(c.brokers, id)
-	n.end(n.db.Crash)
+	n.end(func() error { return how(n.db) })
 	c.mu.Lock()
 	delete(c.epochs, id)
 	c.mu.Unlock()
@@ -355,8 +360,8 @@ func (c *cluster) entries(id int32) string {
 	for i := l.FirstIndex(); i > 0 && i <= l.LastIndex(); i++ {
 		e, err := l.Entry(i)
 		if err != nil {
-			if i >= l.LastIndex() {
-				break // truncated meanwhile
+			if i >= l.LastIndex() || i < l.FirstIndex() {
+				break // truncated meanwhile, or begun anew
 			}
 			c.t.Fatalf("broker %d: hole at index %d: %v", id, i, err)
 		}

@@ -75,19 +75,19 @@ func startInstance(r *Replica, leading bool, epoch int32, replicas []int32) (*in
 		}
 		snapshots.configuration.Servers = append(snapshots.configuration.Servers, s)
 	}
-	store := &raftStore{replica: r, leading: leading, term: uint64(epoch) + 1}
+	store := &raftStore{replica: r, leading: leading, term: uint64(epoch) + 1, last: r.log.LastIndex()}
 	if leading {
 		if term := uint64(epoch) + 1; r.log.Term() >= term {
 			in.cancel()
 			return nil, fmt.Errorf("%w: epoch %d of %s, stored term %d", errTermTaken, epoch, r.name(), r.log.Term())
 		}
-		if last := r.log.LastIndex(); last > 0 {
-			e, err := r.log.Entry(last)
+		if store.last > 0 {
+			e, err := r.log.Entry(store.last)
 			if err != nil {
 				in.cancel()
 				return nil, err
 			}
-			snapshots.index, snapshots.term = last, e.Term
+			snapshots.index, snapshots.term = store.last, e.Term
 		} else {
 			snapshots.index, snapshots.term = r.log.Previous()
 		}

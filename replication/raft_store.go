@@ -18,8 +18,11 @@ type raftStore struct {
 	leading bool
 	term    uint64 // a leader's own
 	// scanning is set while NewRaft runs: it reads every entry in search of
-	// configurations, of which there are none, so stubs do.
+	// configurations, of which there are none, so stubs do. The last entry counts;
+	// which one that is was settled before, as the log start may move meanwhile,
+	// and leave an empty log.
 	scanning atomic.Bool
+	last     uint64
 }
 
 var (
@@ -34,11 +37,16 @@ const keyCurrentTerm = "CurrentTerm"
 func (s *raftStore) FirstIndex() (uint64, error) { return s.replica.log.FirstIndex(), nil }
 
 // LastIndex is raft.LogStore's.
-func (s *raftStore) LastIndex() (uint64, error) { return s.replica.log.LastIndex(), nil }
+func (s *raftStore) LastIndex() (uint64, error) {
+	if s.scanning.Load() {
+		return s.last, nil
+	}
+	return s.replica.log.LastIndex(), nil
+}
 
 // GetLog is raft.LogStore's.
 func (s *raftStore) GetLog(index uint64, out *raft.Log) error {
-	if s.scanning.Load() && index != s.replica.log.LastIndex() {
+	if s.scanning.Load() && index != s.last {
 		*out = raft.Log{Index: index, Type: raft.LogNoop}
 		return nil
 	}

@@ -13,9 +13,8 @@ import (
 	"github.com/minikafka/minikafka/replication/fabric"
 )
 
-// The rules that keep raft right, each with a test that fails without it; they
-// are numbered as in ARCHITECTURE.md. Rule 2 is asserted by every wait for
-// replicas to be the same, and by TestRandomFaults.
+// The rules that keep raft right, each with a test that fails without it; the
+// invariants of ARCHITECTURE.md say what they are.
 
 func TestRule1ADeposedLeaderAcceptsNothingOverAHole(t *testing.T) {
 	t.Parallel()
@@ -52,6 +51,98 @@ func TestRule1AStoredTermIsNeverLedAgain(t *testing.T) {
 	c.publishTo(0) // the same epoch again
 	if s := c.replica(0).State(); s.Leading {
 		t.Fatalf("a restarted broker resumed its old epoch: %+v", s)
+	}
+}
+
+// TestRule2EntriesOfAnIndexAndTermAreTheSame looks at all logs after every kind
+// of fault that leaves a log behind which others do not have.
+func TestRule2EntriesOfAnIndexAndTermAreTheSame(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 1)
+	known := map[string]string{} // an entry by its index and term, as the first log has it that is looked at
+	leader := int32(0)
+	for round, fault := range []struct {
+		name string
+		do   func(old, next, other int32)
+	}{
+		{"a crash of a leader that nobody has followed", func(old, next, other int32) {
+			release := c.holds.Hold(c.id)
+			c.must(old, 1, "lost")
+			c.crash(old)
+			release()
+			c.elect(next, next, other)
+		}},
+		{"a power cut", func(old, next, other int32) {
+			c.must(old, 1, "kept by others")
+			c.waitSame()
+			c.powerOff(old)
+			c.elect(next, next, other)
+			c.must(next, 1, "meanwhile")
+		}},
+		{"a split, with a leader on either side", func(old, next, other int32) {
+			c.fabric.Split([]fabric.Node{fabric.Broker(old)}, []fabric.Node{fabric.Broker(next), fabric.Broker(other)})
+			c.must(old, 1, "lost")
+			c.change(func(a *replication.Assignment) {
+				a.Leader, a.ISR, a.LeaderEpoch = next, []int32{next, other}, a.LeaderEpoch+1
+			})
+			c.publishTo(next)
+			c.publishTo(other)
+			c.must(next, -1, "kept")
+			c.must(old, 1, "lost too") // it does not know yet
+			c.fabric.Heal()
+			c.publishTo(old)
+		}},
+		{"a follower behind the log start", func(old, next, other int32) {
+			c.crash(next)
+			c.change(func(a *replication.Assignment) { a.ISR = []int32{old, other} })
+			c.publish()
+			end := c.must(old, -1, "deleted").Base + 1
+			if _, err := c.replica(old).DeleteRecords(t.Context(), end); err != nil {
+				t.Fatal(err)
+			}
+			c.start(next)
+			c.publishTo(next)
+			c.must(old, 1, "new")
+		}},
+	} {
+		next, other := (leader+1)%3, (leader+2)%3
+		c.must(leader, -1, fmt.Sprint("round", round))
+		fault.do(leader, next, other)
+		c.agree(fault.name, known)
+		for _, id := range []int32{0, 1, 2} {
+			if c.brokers[id] == nil {
+				c.start(id)
+			}
+			c.publishTo(id)
+		}
+		c.mu.Lock()
+		leader = c.state.Leader
+		c.mu.Unlock()
+		c.must(leader, 1, "afterwards")
+		c.wait(fault.name+": all in sync", func() bool { return len(c.replica(leader).State().ISR) == 3 })
+		c.waitSame()
+		c.agree(fault.name, known)
+	}
+}
+
+// agree holds the entries of all replicas to what known says of their index and
+// term, and adds what it does not know.
+func (c *cluster) agree(when string, known map[string]string) {
+	c.t.Helper()
+	for _, id := range c.ids() {
+		c.entries(id) // holes, and terms that fall
+		l := c.replica(id).Log()
+		for i := l.FirstIndex(); i > 0 && i <= l.LastIndex(); i++ {
+			e, err := l.Entry(i)
+			if err != nil {
+				break // truncated meanwhile
+			}
+			at, is := fmt.Sprintf("%d.%d", e.Index, e.Term), fmt.Sprintf("%v %d-%d %x", e.Kind, e.Base, e.Last, e.Data)
+			if was, ok := known[at]; ok && was != is {
+				c.t.Fatalf("%s: entry %s of broker %d is %s, elsewhere it was %s", when, at, id, is, was)
+			}
+			known[at] = is
+		}
 	}
 }
 
