@@ -23,7 +23,7 @@ func (s *Shard) AddPartitions(q AddRequest) (coordinator.Outcome, error) {
 	if err != nil || t.State == Ongoing && t.has(q.Partitions) {
 		return coordinator.Outcome{}, err
 	}
-	return s.step(t.added(q.Partitions, q.Version, s.nowMs()), nil), nil
+	return s.step(t, t.added(q.Partitions, q.Version, s.nowMs()), nil), nil
 }
 
 // checkAdd makes the checks of requests about an open transaction. What is pending
@@ -45,7 +45,7 @@ func (s *Shard) checkAdd(q *AddRequest) (*Transaction, error) {
 
 // Verify tells for each partition whether it is in the producer's transaction
 // (TransactionCoordinator.handleVerifyPartitionsInTransaction): TRANSACTION_ABORTABLE
-// where it is not. The error is for all of them. Nothing changes.
+// where it is not, or not committed to be. The error is for all of them. Nothing changes.
 func (s *Shard) Verify(q AddRequest) (errs []error, err error) {
 	t, err := s.find(q.ID)
 	switch {
@@ -57,6 +57,9 @@ func (s *Shard) Verify(q AddRequest) (errs []error, err error) {
 		return nil, kerr.ProducerFenced
 	case t.State.decided():
 		return nil, kerr.ConcurrentTransactions
+	}
+	if t, err = s.seen(q.ID); err != nil {
+		return nil, err
 	}
 	errs = make([]error, len(q.Partitions))
 	for i, p := range q.Partitions {

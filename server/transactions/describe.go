@@ -10,7 +10,7 @@ import (
 // Describe is the state of a transactional id (handleDescribeTransactions), or
 // TRANSACTIONAL_ID_NOT_FOUND. Its partitions come in order.
 func (s *Shard) Describe(id string) (*Transaction, []Partition, error) {
-	t, err := s.find(id)
+	t, err := s.seen(id)
 	if err != nil {
 		return nil, nil, kerr.TransactionalIDNotFound
 	}
@@ -20,7 +20,10 @@ func (s *Shard) Describe(id string) (*Transaction, []Partition, error) {
 // List are the transactional ids that the filter takes, by their names.
 func (s *Shard) List(takes func(*Transaction) bool) []*Transaction {
 	var list []*Transaction
-	for _, t := range s.ids.All() {
+	for id, t := range s.ids.All() {
+		if before, waits := s.pending[id]; waits {
+			t = before
+		}
 		if takes(t) {
 			list = append(list, t)
 		}

@@ -54,7 +54,7 @@ func (s *Shard) endPlain(t *Transaction, q EndRequest) (*Transaction, coordinato
 		return nil, none, kerr.ConcurrentTransactions
 	case t.State == Ongoing:
 		n := t.ended(outcomeOf(q.Commit), q.Version, noProducerID, s.nowMs())
-		return n, s.decide(n), nil
+		return n, s.decide(t, n), nil
 	case q.Commit && t.State == CompleteCommit, !q.Commit && t.State == CompleteAbort:
 		return t, none, nil // asked for again
 	}
@@ -91,7 +91,7 @@ func (s *Shard) endBumping(t *Transaction, q EndRequest) (*Transaction, coordina
 	if next != noProducerID {
 		answer.ProducerID, answer.Epoch = next, 0
 	}
-	return &answer, s.decide(n), nil
+	return &answer, s.decide(t, n), nil
 }
 
 // repeats tells whether the request is the one that has led to the state: it comes with

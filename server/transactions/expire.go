@@ -13,11 +13,11 @@ func (s *Shard) abortRepeatedly() {
 		var out coordinator.Outcome
 		var dones []func(error)
 		late := s.List(func(t *Transaction) bool {
-			return t.State == Ongoing && !s.pending[t.ID] && t.Started+int64(t.TimeoutMs) < now
+			return t.State == Ongoing && !s.waits(t.ID) && t.Started+int64(t.TimeoutMs) < now
 		})
 		for _, t := range late {
 			s.ctx.Logger().Info("a transaction timed out and is aborted", "transactionalID", t.ID, "producerID", t.ProducerID)
-			one := s.decide(t.fenced(s.version(), now))
+			one := s.decide(t, t.fenced(s.version(), now))
 			out.Records, out.Applied = append(out.Records, one.Records...), true
 			dones = append(dones, one.Done)
 		}

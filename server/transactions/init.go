@@ -52,20 +52,20 @@ func (s *Shard) InitProducerID(q InitRequest) (*Transaction, coordinator.Outcome
 		t = created(q.ID, q.Fresh)
 	}
 	switch {
-	case s.pending[q.ID]:
+	case s.waits(q.ID):
 		return nil, none, kerr.ConcurrentTransactions
 	case !q.mayInit(t):
 		return nil, none, kerr.ProducerFenced
 	case t.State.decided():
 		return nil, none, kerr.ConcurrentTransactions
 	case t.State == Ongoing:
-		return nil, s.decide(t.fenced(s.version(), s.nowMs())), kerr.ConcurrentTransactions
+		return nil, s.decide(t, t.fenced(s.version(), s.nowMs())), kerr.ConcurrentTransactions
 	}
 	n, err := s.bumped(t, q)
 	if err != nil {
 		return nil, none, err
 	}
-	return n, s.step(n, nil), nil
+	return n, s.step(t, n, nil), nil
 }
 
 // mayInit tells whether the producer is the one that the state knows, if it said

@@ -46,8 +46,9 @@ type Shard struct {
 	ctx    coordinator.Context
 	config Config
 	ids    *timeline.Map[string, *Transaction]
-	// pending are the ids whose last step is not committed yet.
-	pending map[string]bool
+	// pending are the ids whose last step is not committed yet, and what they were
+	// before it: what others may see until it is.
+	pending map[string]*Transaction
 	life    context.Context // ends when the shard is unloaded
 	end     context.CancelFunc
 }
@@ -56,7 +57,7 @@ var _ coordinator.Shard = (*Shard)(nil)
 
 // New makes the empty state of a partition.
 func New(ctx coordinator.Context, c Config) *Shard {
-	s := &Shard{ctx: ctx, config: c, ids: timeline.NewMap[string, *Transaction](ctx.Timeline()), pending: map[string]bool{}}
+	s := &Shard{ctx: ctx, config: c, ids: timeline.NewMap[string, *Transaction](ctx.Timeline()), pending: map[string]*Transaction{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -97,7 +98,7 @@ func (s *Shard) Loaded() {
 		for id, t := range s.ids.All() {
 			if t.State.decided() {
 				decided = append(decided, t)
-				s.pending[id] = true
+				s.pending[id] = t
 			}
 		}
 		return coordinator.Outcome{Done: func(err error) {
@@ -116,9 +117,15 @@ func (s *Shard) Loaded() {
 // Unloaded stops what this shard has begun.
 func (s *Shard) Unloaded() { s.end() }
 
+// waits tells whether the id's last step is not committed yet.
+func (s *Shard) waits(id string) bool {
+	_, waits := s.pending[id]
+	return waits
+}
+
 // settled tells whether the id's last step is committed, and its markers, if it
 // has any, are written; else Kafka answers CONCURRENT_TRANSACTIONS.
-func (s *Shard) settled(t *Transaction) bool { return !s.pending[t.ID] && !t.State.decided() }
+func (s *Shard) settled(t *Transaction) bool { return !s.waits(t.ID) && !t.State.decided() }
 
 // version is the finalized level of transaction.version.
 func (s *Shard) version() int16 {
@@ -131,11 +138,11 @@ func (s *Shard) version() int16 {
 
 func (s *Shard) nowMs() int64 { return s.ctx.Now().UnixMilli() }
 
-// step makes t the state of its id. done, which may be nil, is called with nil
-// when that is committed.
-func (s *Shard) step(t *Transaction, done func(error)) coordinator.Outcome {
+// step makes t the state of an id that was before. done, which may be nil, is called
+// with nil when that is committed.
+func (s *Shard) step(before, t *Transaction, done func(error)) coordinator.Outcome {
 	s.ids.Set(t.ID, t)
-	s.pending[t.ID] = true
+	s.pending[t.ID] = before
 	return coordinator.Outcome{
 		Records: []coordinator.Record{t.record(s.version() >= 1)},
 		Applied: true, // LastEpoch is not in the record
@@ -157,8 +164,8 @@ func (s *Shard) tell(t *Transaction) {
 }
 
 // decide is step for an outcome, whose markers are written once it is committed.
-func (s *Shard) decide(t *Transaction) coordinator.Outcome {
-	return s.step(t, func(err error) {
+func (s *Shard) decide(before, t *Transaction) coordinator.Outcome {
+	return s.step(before, t, func(err error) {
 		if err == nil {
 			s.tell(t)
 		}
@@ -170,10 +177,10 @@ func (s *Shard) decide(t *Transaction) coordinator.Outcome {
 // do.
 func (s *Shard) Complete(d Decision) (coordinator.Outcome, error) {
 	t, ok := s.ids.Get(d.ID)
-	if !ok || !t.State.decided() || t.ProducerID != d.ProducerID || t.Epoch != d.Epoch || s.pending[d.ID] {
+	if !ok || !t.State.decided() || t.ProducerID != d.ProducerID || t.Epoch != d.Epoch || s.waits(d.ID) {
 		return coordinator.Outcome{}, nil
 	}
-	return s.step(t.completed(s.nowMs()), nil), nil
+	return s.step(t, t.completed(s.nowMs()), nil), nil
 }
 
 // find is the state of an id that has one (TransactionStateManager.
@@ -184,4 +191,13 @@ func (s *Shard) find(id string) (*Transaction, error) {
 		return nil, kerr.InvalidProducerIDMapping
 	}
 	return t, nil
+}
+
+// seen is the state of an id as others may see it: without a step that may be lost
+// with its coordinator.
+func (s *Shard) seen(id string) (*Transaction, error) {
+	if before, waits := s.pending[id]; waits {
+		return before, nil
+	}
+	return s.find(id)
 }

@@ -220,9 +220,48 @@ func TestNothingCountsBeforeItIsCommitted(t *testing.T) {
 	}
 	_, err = h.init(InitRequest{ID: id, ProducerID: -1, Epoch: -1})
 	want(t, "another producer meanwhile", err, kerr.ConcurrentTransactions)
+	described := func(want State) {
+		t.Helper()
+		found, _, err := h.Describe(id)
+		if err != nil || found.State != want {
+			t.Errorf("described as %v, %v, want %v", found, err, want)
+		}
+		if l := h.List(func(*Transaction) bool { return true }); len(l) != 1 || l[0].State != want {
+			t.Errorf("listed as %v, want %v", l, want)
+		}
+	}
+	described(Ongoing)
 	h.release(nil)
 	if len(h.decisions) != 1 {
 		t.Errorf("%d decisions", len(h.decisions))
+	}
+	described(PrepareCommit)
+	h.holding = true
+	h.markers()
+	described(PrepareCommit)
+	h.release(nil)
+	described(CompleteCommit)
+}
+
+// TestVerifyBeforeItIsCommitted: nobody may write where the next coordinator would write
+// no marker.
+func TestVerifyBeforeItIsCommitted(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	p := h.producer(id)
+	want(t, "add", h.add(p, 0, p0), nil)
+	h.holding = true
+	want(t, "add one more", h.add(p, 0, p1), nil)
+	for _, settled := range []bool{false, true} {
+		errs, err := h.Verify(AddRequest{ID: id, ProducerID: p.ProducerID, Epoch: p.Epoch, Partitions: []Partition{p0, p1}})
+		want(t, "verify", err, nil)
+		want(t, "one that is in it", errs[0], nil)
+		second := error(nil)
+		if !settled {
+			second = kerr.TransactionAbortable
+		}
+		want(t, "one that was added", errs[1], second)
+		h.release(nil)
 	}
 }
 
