@@ -14,6 +14,8 @@ const (
 	oldGroup      = "old"      // has a member of JoinGroup v0
 	consumerGroup = "consumer" // is of the consumer protocol
 	unknownGroup  = "unknown"
+
+	consumerMember = "AAAAAAAAAAAAAAAAAAAAAA" // the member of consumerGroup
 )
 
 // groupScript is what the calls about groups go by: ids that coordinators gave.
@@ -29,7 +31,7 @@ type groupScript struct {
 
 // groups is the APIs about groups. They come last: they make the offsets topic, and move it to A.
 func (s *script) groups(e *env) []call {
-	g := &groupScript{script: s, e: e, members: map[string]string{}, consumer: "AAAAAAAAAAAAAAAAAAAAAA"}
+	g := &groupScript{script: s, e: e, members: map[string]string{}, consumer: consumerMember}
 	return slices.Concat(
 		g.findCoordinator(), g.offsetCommit(), g.offsetFetch(), g.joinGroup(), g.syncGroup(), g.heartbeat(), g.consumerHeartbeat(),
 		following(kmsg.ConsumerGroupHeartbeat, slices.Concat(

@@ -103,6 +103,7 @@ func exceptions() []exception {
 		{"minikafka", "ApiVersions v*", keys(17, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51), "authentication, authorization and quotas are not served yet"},
 		{"minikafka", "ApiVersions v*", keys(34, 80, 81, 94), "a broker has one directory, and voters of the controller's quorum stay what they are"},
 		{"minikafka", "ApiVersions v*", keys(88, 89, 93), "streams groups are not served"},
+		{"minikafka", "DescribeLogDirs v5*", []string{"Dirs/*/TotalBytes", "Dirs/*/UsableBytes"}, "the files of a cluster without a data directory are in memory"},
 	}
 }
 

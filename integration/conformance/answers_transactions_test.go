@@ -243,14 +243,24 @@ func (x *transactionScript) commitOffsets() (calls []call) {
 	}
 	member := func(r *kmsg.TxnOffsetCommitRequest) { r.Generation, r.MemberID = 3, "someone" }
 	for _, v := range []int16{3, 5, 6} {
+		late := commit("in an old member epoch", oldTransactions, consumerGroup, v, func(r *kmsg.TxnOffsetCommitRequest) { r.Generation, r.MemberID = 1, consumerMember }, one)
+		late.before = x.keepConsumer
 		calls = append(
 			calls,
 			commit("of an unknown member", oldTransactions, simpleGroup, v, member, one),
 			commit("of a member of an unknown group", oldTransactions, "another", v, member, one),
 			commit("of an unknown member of the consumer protocol", oldTransactions, consumerGroup, v, member, one),
+			late,
 		)
 	}
 	return calls
+}
+
+// keepConsumer is a sign of life of consumerGroup's member.
+func (x *transactionScript) keepConsumer() {
+	req := request(kmsg.NewPtrConsumerGroupHeartbeatRequest(), 0)
+	req.Group, req.MemberID, req.MemberEpoch, req.RebalanceTimeoutMillis = consumerGroup, consumerMember, 2, -1
+	check(x.e, "heartbeat of the consumer", code(ask[*kmsg.ConsumerGroupHeartbeatResponse](x.e, x.e.A, req).ErrorCode), none)
 }
 
 // describeTransactions waits until those that are in a transaction are in this state, or until all are complete.
