@@ -3,6 +3,8 @@ package minikafka
 import (
 	"context"
 	"fmt"
+
+	"github.com/minikafka/minikafka/server"
 )
 
 // isPaused tells whether the node is paused.
@@ -14,23 +16,30 @@ func (n *brokerNode) up() bool { return n.running() != nil && !n.isPaused() }
 // up tells whether the node runs and is not paused.
 func (n *controllerNode) up() bool { return n.running() != nil && !n.isPaused() }
 
+// setPaused notes that a node is paused, or goes on; runs tells, under the lock,
+// whether it runs at all.
+func (p *place) setPaused(paused bool, runs func() bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !runs() {
+		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, p.name, p.state)
+	}
+	p.state = Running
+	if paused {
+		p.state = Paused
+	}
+	return nil
+}
+
 // pause freezes the broker or lets it go on.
 func (n *brokerNode) pause(paused bool) error {
-	n.mu.Lock()
-	life := n.life
-	if life != nil {
-		n.state = Running
-		if paused {
-			n.state = Paused
-		}
+	var life *server.Broker
+	if err := n.setPaused(paused, func() bool { life = n.life; return life != nil }); err != nil {
+		return err
 	}
-	n.mu.Unlock()
-	switch {
-	case life == nil:
-		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, n.name, n.stateNow())
-	case paused:
+	if paused {
 		life.Pause()
-	default:
+	} else {
 		life.Resume()
 	}
 	n.cluster.changed.signal()
@@ -39,21 +48,12 @@ func (n *brokerNode) pause(paused bool) error {
 
 // pause freezes the controller or lets it go on.
 func (n *controllerNode) pause(paused bool) error {
-	n.mu.Lock()
-	life := n.life
-	if life != nil {
-		n.state = Running
-		if paused {
-			n.state = Paused
-		}
+	if err := n.setPaused(paused, func() bool { return n.life != nil }); err != nil {
+		return err
 	}
-	n.mu.Unlock()
-	switch {
-	case life == nil:
-		return fmt.Errorf("%w: %v is %s: Restart it first", ErrNotRunning, n.name, n.stateNow())
-	case paused:
+	if paused {
 		n.cluster.fabric.Pause(n.name)
-	default:
+	} else {
 		n.cluster.fabric.Resume(n.name)
 	}
 	n.cluster.changed.signal()

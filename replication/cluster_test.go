@@ -324,13 +324,19 @@ func (c *cluster) wait(what string, cond func() bool) {
 	}
 }
 
-// waitSame waits until all live replicas hold the same log, entry by entry.
+// waitSame waits until all live replicas hold the same log, entry by entry, from
+// the last of their log starts on.
 func (c *cluster) waitSame() {
 	c.t.Helper()
 	c.wait("replicas to be the same", func() bool {
+		var from uint64
+		for _, id := range c.ids() {
+			index, _ := c.replica(id).Log().Previous()
+			from = max(from, index+1)
+		}
 		var first string
 		for i, id := range c.ids() {
-			s := c.entries(id)
+			s := c.entriesFrom(id, from)
 			if i == 0 {
 				first = s
 			} else if s != first {
@@ -350,9 +356,9 @@ func (c *cluster) ids() []int32 {
 	return ids
 }
 
-// entries is a replica's log as raft sees it, "index.term"; holes and falling
-// terms fail the test.
-func (c *cluster) entries(id int32) string {
+// entriesFrom is a replica's log as raft sees it, "index.term", and its end; holes
+// and falling terms fail the test.
+func (c *cluster) entriesFrom(id int32, from uint64) string {
 	c.t.Helper()
 	l := c.replica(id).Log()
 	var b strings.Builder
@@ -369,9 +375,11 @@ func (c *cluster) entries(id int32) string {
 			c.t.Fatalf("broker %d: term falls from %d to %d at index %d", id, term, e.Term, i)
 		}
 		term = e.Term
-		fmt.Fprintf(&b, "%d.%d ", i, e.Term)
+		if i >= from {
+			fmt.Fprintf(&b, "%d.%d ", i, e.Term)
+		}
 	}
-	return b.String()
+	return fmt.Sprint(b.String(), l.LogEndOffset())
 }
 
 func (c *cluster) String() string {

@@ -29,9 +29,10 @@ func seed(t *testing.T) uint64 {
 	return s
 }
 
-// TestRandomFaults crashes, restarts, cuts off, holds and elects at random while
-// records are produced, with clean elections only: what was acknowledged with
-// acks=all is kept, logs match entry by entry, and never have a hole (rule 2).
+// TestRandomFaults crashes, restarts, cuts off, holds, elects and raises the log
+// start at random while records are produced, with clean elections only: what was
+// acknowledged with acks=all and not deleted is kept, logs match entry by entry, and
+// never have a hole (rule 2).
 func TestRandomFaults(t *testing.T) {
 	t.Parallel()
 	f := &faults{cluster: newCluster(t, 3, 2), rng: rand.New(rand.NewPCG(seed(t), 1)), acked: map[string]int64{}}
@@ -42,6 +43,9 @@ func TestRandomFaults(t *testing.T) {
 	f.waitSame()
 	held := " " + f.contents(f.state.Leader)
 	for v, offset := range f.acked {
+		if offset < f.trimmed {
+			continue
+		}
 		if !strings.Contains(held, fmt.Sprintf(" %d:", offset)) || !strings.Contains(held, ":"+v+" ") && !strings.HasSuffix(held, ":"+v) {
 			t.Errorf("acknowledged with acks=all and lost: %s at offset %d", v, offset)
 		}
@@ -54,10 +58,11 @@ type faults struct {
 	rng     *rand.Rand
 	acked   map[string]int64
 	release func()
+	trimmed int64 // the highest log start there was
 }
 
 func (f *faults) step(i int) {
-	switch n := f.rng.IntN(20); {
+	switch n := f.rng.IntN(21); {
 	case n < 12:
 		f.write(i)
 	case n < 14:
@@ -70,6 +75,8 @@ func (f *faults) step(i int) {
 		f.electAny()
 	case n == 18:
 		f.cut()
+	case n == 19:
+		f.trim()
 	default:
 		f.fabric.Heal()
 	}
@@ -174,6 +181,23 @@ func (f *faults) electAny() {
 		}
 	})
 	f.publish()
+}
+
+// trim raises the leader's log start, as retention does.
+func (f *faults) trim() {
+	leader := f.state.Leader
+	if leader < 0 || f.brokers[leader] == nil {
+		return
+	}
+	s := f.replica(leader).State()
+	if s.HighWatermark <= s.LogStartOffset {
+		return
+	}
+	to := s.LogStartOffset + 1 + f.rng.Int64N(s.HighWatermark-s.LogStartOffset)
+	if err := f.replica(leader).RaiseLogStart(to); err != nil {
+		f.t.Fatalf("log start to %d: %v\n%s", to, err, f)
+	}
+	f.trimmed = max(f.trimmed, to)
 }
 
 func (f *faults) cut() {

@@ -130,7 +130,7 @@ func TestRule2EntriesOfAnIndexAndTermAreTheSame(t *testing.T) {
 func (c *cluster) agree(when string, known map[string]string) {
 	c.t.Helper()
 	for _, id := range c.ids() {
-		c.entries(id) // holes, and terms that fall
+		c.entriesFrom(id, 0) // holes, and terms that fall
 		l := c.replica(id).Log()
 		for i := l.FirstIndex(); i > 0 && i <= l.LastIndex(); i++ {
 			e, err := l.Entry(i)
