@@ -55,6 +55,8 @@ type broker struct {
 	epoch   atomic.Int64
 	running sync.WaitGroup
 	ending  sync.Once
+	// dying is set when the broker ends as a process that is killed does.
+	dying   atomic.Bool
 	hanging atomic.Bool // see diskHangs
 	failing sync.Once   // see useDisk
 	// diskFailed says that the broker is about to be halted.

@@ -41,27 +41,9 @@ func (r *request) shareOffsetsOf(
 	if !b.shareGroupsEnabled() {
 		return nil, kerr.UnsupportedVersion
 	}
-	known, err := readGroups(r, b.groupPartition(g.GroupID), func(s *groups.Shard, committed int64) ([]groups.SharePartition, error) {
-		return s.SharePartitions(g.GroupID, committed)
-	})
+	list, err := r.sharesToDescribe(g)
 	if err != nil {
 		return nil, err
-	}
-	var list []*shareOffset
-	if g.Topics == nil {
-		for _, p := range known {
-			list = append(list, &shareOffset{SharePartition: p})
-		}
-	}
-	m := b.image()
-	for _, t := range g.Topics {
-		for _, n := range t.Partitions {
-			p := groups.SharePartition{Name: t.Topic, Partition: n}
-			if topic := m.Topics[t.Topic]; topic != nil {
-				p.Topic = topic.ID
-			}
-			list = append(list, &shareOffset{SharePartition: p})
-		}
 	}
 	b.together(len(list), func(i int) { list[i].answer = r.shareOffsetOf(g.GroupID, list[i].SharePartition, q.Version >= 1) })
 	var topics []kmsg.DescribeShareGroupOffsetsResponseGroupTopic
@@ -76,26 +58,56 @@ func (r *request) shareOffsetsOf(
 	return topics, nil
 }
 
+// sharesToDescribe are the partitions that the request names, known or not; those
+// that are initialized, where it names none. That there is no such group is no error.
+func (r *request) sharesToDescribe(g *kmsg.DescribeShareGroupOffsetsRequestGroup) (list []*shareOffset, err error) {
+	b := r.broker
+	if g.Topics == nil {
+		known, err := readGroups(r, b.groupPartition(g.GroupID), func(s *groups.Shard, committed int64) ([]groups.SharePartition, error) {
+			return s.InitializedShares(g.GroupID, committed), nil
+		})
+		for _, p := range known {
+			list = append(list, &shareOffset{SharePartition: p})
+		}
+		return list, err
+	}
+	m := b.image()
+	for _, t := range g.Topics {
+		for _, n := range t.Partitions {
+			p := groups.SharePartition{Name: t.Topic, Partition: n}
+			if topic := m.Topics[t.Topic]; topic != nil {
+				p.Topic = topic.ID
+			}
+			list = append(list, &shareOffset{SharePartition: p})
+		}
+	}
+	return list, nil
+}
+
+// shareOffsetOf describes a partition. Where it begins is not known, -1, if the
+// share coordinator does not know it either, whatever the reason.
 func (r *request) shareOffsetOf(group string, p groups.SharePartition, lag bool) kmsg.DescribeShareGroupOffsetsResponseGroupTopicPartition {
 	b := r.broker
 	a := kmsg.NewDescribeShareGroupOffsetsResponseGroupTopicPartition()
 	a.Partition, a.StartOffset, a.Lag = p.Partition, -1, -1
-	t := b.image().TopicsByID[p.Topic]
-	if t == nil || p.Partition < 0 || int(p.Partition) >= len(t.Partitions) {
-		a.ErrorCode, a.ErrorMessage = kerr.UnknownTopicOrPartition.Code, errorText(kerr.UnknownTopicOrPartition)
+	if b.image().TopicsByID[p.Topic] == nil {
 		return a
 	}
 	found, err := b.summaryPersisted(r.ctx, group, p)
 	if err != nil {
-		a.ErrorCode, a.ErrorMessage = errorCode(err), errorText(err)
 		return a
 	}
 	a.StartOffset, a.LeaderEpoch = found.StartOffset, found.LeaderEpoch
-	if lag && found.StartOffset >= 0 && found.DeliveryCompleteCount >= 0 {
-		if end, err := b.latestOffset(r.ctx, p.Name, p.Partition); err == nil {
-			a.Lag = end - found.StartOffset - int64(found.DeliveryCompleteCount)
-		}
+	if !lag || found.StartOffset < 0 || found.DeliveryCompleteCount < 0 {
+		return a
 	}
+	end, err := b.latestOffset(r.ctx, p.Name, p.Partition)
+	if err != nil {
+		a.StartOffset, a.LeaderEpoch = 0, 0
+		a.ErrorCode, a.ErrorMessage = errorCode(err), errorText(err)
+		return a
+	}
+	a.Lag = end - found.StartOffset - int64(found.DeliveryCompleteCount)
 	return a
 }
 

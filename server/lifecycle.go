@@ -92,6 +92,7 @@ func (b *broker) endLogged(kind endKind) {
 func (b *broker) endOnce(kind endKind) error {
 	// Connections first: no answer is to leave that the file does not keep.
 	_ = b.listener.Close()
+	b.dying.Store(kind != endShutdown)
 	if kind == endShutdown || kind == endHalt {
 		b.conns.finish(drainWithin)
 	} else {

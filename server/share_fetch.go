@@ -113,6 +113,9 @@ func (r *request) respondShares(
 	}
 	named := map[log.PartitionID]bool{}
 	for _, f := range found {
+		if !f.read && f.out.ErrorCode == 0 {
+			continue // Somebody else was reading it, or there was nothing to acquire.
+		}
 		_, acked := acks.batches[f.id]
 		tell := r.broker.shares.sessions.Tell(m, f.id, len(f.out.Records) > 0, f.out.ErrorCode != 0)
 		if !tell && q.ShareSessionEpoch != share.InitialEpoch && !acked {

@@ -124,7 +124,7 @@ func (c *cluster) shareLag() int64 {
 	g.GroupID = "g"
 	q.Groups = append(q.Groups, g)
 	resp, err := q.RequestWith(c.ctx(), c.kgo())
-	if err != nil || resp.Groups[0].ErrorCode != 0 {
+	if err != nil || resp.Groups[0].ErrorCode != 0 || len(resp.Groups[0].Topics) == 0 {
 		return -1
 	}
 	lag := int64(0)

@@ -194,7 +194,6 @@ func (s *sharePartitions) endSession(m share.Member) (map[log.PartitionID]error,
 			errs[i] = kerr.UnknownTopicOrPartition
 		}
 	})
-	s.removeIdle(m.Group)
 	results := make(map[log.PartitionID]error, len(ids))
 	for i, id := range ids {
 		results[id] = errs[i]
@@ -222,9 +221,17 @@ func (s *sharePartitions) removeIdle(group string) {
 	}
 }
 
-// disconnected ends the session that a connection has begun.
+// disconnected ends the session that a connection has begun. Where that was the
+// last one of its group, nobody is here: what is stored may be changed without us
+// (ShareGroupListener.onGroupEmpty). A session that ended by itself leaves the
+// share-partitions until its connection ends, too.
 func (s *sharePartitions) disconnected(c *conn) {
-	if m, ok := s.sessions.Of(c); ok && s.b.ctx.Err() == nil {
+	m, open, ok := s.sessions.Disconnected(c)
+	if !ok || s.b.ctx.Err() != nil || s.b.dying.Load() {
+		return
+	}
+	if open {
 		_, _ = s.endSession(m)
 	}
+	s.removeIdle(m.Group)
 }

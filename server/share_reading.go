@@ -30,6 +30,7 @@ type shareFetchPart struct {
 	id     log.PartitionID
 	share  *sharePartition
 	offset int64 // where it is read, while its fetch lock is held
+	read   bool  // whether it was
 	out    kmsg.ShareFetchResponseTopicPartition
 }
 
@@ -171,6 +172,7 @@ func (f *shareFetching) enough(got []*shareFetchPart) bool {
 func (f *shareFetching) read(got []*shareFetchPart) {
 	left, records := f.maxBytes, int(f.q.MaxRecords)
 	for _, p := range got {
+		p.read = true
 		q := f.request(p, min(left, f.maxBytes/len(got)))
 		q.MinOne = left == f.maxBytes
 		res, err := p.share.replica.Read(q)

@@ -30,12 +30,12 @@ func (c *cluster) shareMember(id string) *shareMember {
 }
 
 // initialize has the share coordinator begin partitions 0 to n-1 of a topic.
-func (c *cluster) initializeShare(group, topic string, n int, start int64) {
+func (c *cluster) initializeShare(topic string, n int, start int64) {
 	c.t.Helper()
 	cl := c.kgo()
 	for p := range int32(n) {
 		q := kmsg.NewPtrInitializeShareGroupStateRequest()
-		q.GroupID = group
+		q.GroupID = "g"
 		t := kmsg.NewInitializeShareGroupStateRequestTopic()
 		t.TopicID = c.id(topic, 0).Topic
 		part := kmsg.NewInitializeShareGroupStateRequestTopicPartition()
@@ -43,7 +43,7 @@ func (c *cluster) initializeShare(group, topic string, n int, start int64) {
 		t.Partitions = append(t.Partitions, part)
 		q.Topics = append(q.Topics, t)
 		c.eventually(fmt.Sprintf("%s-%d is initialized", topic, p), func() bool {
-			resp := c.askShareCoordinator(cl, group, t.TopicID, p, q).(*kmsg.InitializeShareGroupStateResponse)
+			resp := c.askShareCoordinator(cl, q.GroupID, t.TopicID, p, q).(*kmsg.InitializeShareGroupStateResponse)
 			return resp.Topics[0].Partitions[0].ErrorCode == 0
 		})
 	}
@@ -159,9 +159,9 @@ func (m *shareMember) ack(first, last int64, types ...int8) error {
 	return kerr.ErrorForCode(r.Topics[0].Partitions[0].ErrorCode)
 }
 
-func (c *cluster) produceBatches(topic string, sizes ...int) {
+func (c *cluster) produceBatches(sizes ...int) {
 	c.t.Helper()
-	cl := c.kgo(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cl := c.kgo(kgo.DefaultProduceTopic("t"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for _, n := range sizes {
 		var rs []*kgo.Record
 		for i := range n {
@@ -195,8 +195,8 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, nil)
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare("g", "t", 1, 0)
-	c.produceBatches("t", 5, 5)
+	c.initializeShare("t", 1, 0)
+	c.produceBatches(5, 5)
 	a, b := c.shareMember("a"), c.shareMember("b")
 	a.wants("all", acquired(0, 9, 1))
 	if r := b.fetch(100); r.ErrorCode != 0 || len(r.Topics) != 1 || len(r.Topics[0].Partitions[0].AcquiredRecords) > 0 || r.Topics[0].Partitions[0].Records == nil {
@@ -215,7 +215,7 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 	if err := b.ack(2, 3, 1); err != nil {
 		t.Fatal(err)
 	}
-	c.produceBatches("t", 1)
+	c.produceBatches(1)
 	b.wants("the next", acquired(10, 10, 1))
 	// A session that ends gives back what it holds.
 	if r := b.fetch(0, func(q *kmsg.ShareFetchRequest) { q.ShareSessionEpoch, q.Topics = -1, nil }); r.ErrorCode != 0 {
@@ -230,7 +230,7 @@ func TestShareRequestsAtTheWrongBroker(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 2, nil)
 	c.createTopic("t", 1, 2, nil)
-	c.initializeShare("g", "t", 1, 0)
+	c.initializeShare("t", 1, 0)
 	leader := c.leader("t", 0)
 	m := c.shareMember("a")
 	m.broker = c.kgo().Broker(int(3 - leader))
@@ -251,7 +251,7 @@ func TestShareRequestsAreChecked(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, map[string]string{"group.share.max.share.sessions": "1"})
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare("g", "t", 1, 0)
+	c.initializeShare("t", 1, 0)
 	long, none := string(make([]byte, 37)), ""
 	cases := []struct {
 		name string
@@ -276,7 +276,7 @@ func TestShareRequestsAreChecked(t *testing.T) {
 		}
 	}
 	m := c.shareMember("a")
-	c.produceBatches("t", 3)
+	c.produceBatches(3)
 	m.wants("all", acquired(0, 2, 1))
 	if r := c.shareMember("b").fetch(0); r.ErrorCode != kerr.ShareSessionLimitReached.Code {
 		t.Errorf("a second session: %v", kerr.ErrorForCode(r.ErrorCode))
@@ -294,5 +294,47 @@ func TestShareRequestsAreChecked(t *testing.T) {
 	}
 	if err := m.ack(0, 2, 1); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestShareSessionEndsBeforeItsConnection is ShareSessionCache's: a session that
+// ends leaves its share-partitions with the leader until the connection ends, too;
+// then what was stored meanwhile counts.
+func TestShareSessionEndsBeforeItsConnection(t *testing.T) {
+	t.Parallel()
+	c := shareCluster(t, 1, map[string]string{"group.share.delivery.count.limit": "10"})
+	c.createTopic("t", 1, 1, nil)
+	c.initializeShare("t", 1, 0)
+	c.produceBatches(1, 1)
+	a := c.shareMember("a")
+	cl := c.kgo()
+	a.broker = a.leaderBy(cl)
+	a.wants("all", acquired(0, 1, 1))
+	a.end()
+	c.initializeShare("t", 1, 1)
+	b := c.shareMember("b")
+	b.broker = a.broker
+	b.wants("what the leader remembers", acquired(0, 1, 2))
+	b.end()
+	cl.Close()
+	c.eventually("the leader forgets", func() bool {
+		m, cl := c.shareMember("c"), c.kgo()
+		defer cl.Close()
+		m.broker = a.leaderBy(cl)
+		got := m.acquire()
+		m.end()
+		return got[0].FirstOffset == 1 // as was stored last
+	})
+}
+
+// leaderBy is the leader by a client's connections.
+func (m *shareMember) leaderBy(cl *kgo.Client) *kgo.Broker { return cl.Broker(int(m.leader("t", 0))) }
+
+// end ends the member's session.
+func (m *shareMember) end() {
+	m.t.Helper()
+	m.epoch = -1
+	if r := m.fetch(0, func(q *kmsg.ShareFetchRequest) { q.Topics = nil }); r.ErrorCode != 0 {
+		m.t.Fatal(kerr.ErrorForCode(r.ErrorCode))
 	}
 }

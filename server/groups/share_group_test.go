@@ -236,7 +236,7 @@ func TestShareOffsetsOfAGroup(t *testing.T) {
 	}
 	epoch := r.shareGroup().epoch.Get()
 	wanted, o, err := r.shard.AlterShareOffsets(testGroup, change)
-	if err != nil || wanted.StateEpoch != epoch+1 || !slices.Equal(wanted.Partitions, change) {
+	if err != nil || wanted.StateEpoch != epoch || !slices.Equal(wanted.Partitions, change) {
 		t.Fatalf("altered: %+v, %v", wanted, err)
 	}
 	r.apply(o)
@@ -251,6 +251,33 @@ func TestShareOffsetsOfAGroup(t *testing.T) {
 	r.apply(o)
 	if list, _ := r.shard.SharePartitions(testGroup, timeline.Latest); len(list) != 0 {
 		t.Fatalf("left: %v", list)
+	}
+	r.checkShareReplay()
+}
+
+func TestShareOffsetsMakeAGroup(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.topics(map[string]int{"t": 1})
+	change := []SharePartition{{topicID("t"), "t", 0, 7}}
+	if list := r.shard.InitializedShares(testGroup, timeline.Latest); list != nil {
+		t.Fatalf("initialized without a group: %v", list)
+	}
+	wanted, o, err := r.shard.AlterShareOffsets(testGroup, change)
+	if err != nil || wanted.StateEpoch != 1 || len(o.Records) != 1 {
+		t.Fatalf("altered: %+v %v, %v", wanted, o.Records, err)
+	}
+	r.apply(o)
+	if list := r.shard.InitializedShares(testGroup, timeline.Latest); list != nil {
+		t.Fatalf("initialized before they are: %v", list)
+	}
+	o, _ = r.shard.SharesInitialized(testGroup, wanted.Partitions, nil)
+	r.apply(o)
+	if list := r.shard.InitializedShares(testGroup, timeline.Latest); len(list) != 1 {
+		t.Fatalf("initialized: %v", list)
+	}
+	if d := r.shard.ShareGroupDescribe(testGroup, timeline.Latest); d.GroupState != shareEmpty || d.GroupEpoch != 1 {
+		t.Fatalf("described: %+v", d)
 	}
 	r.checkShareReplay()
 }

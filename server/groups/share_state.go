@@ -130,6 +130,23 @@ func (s *Shard) SharePartitions(group string, epoch int64) ([]SharePartition, er
 	return list, nil
 }
 
+// InitializedShares are the SharePartitions that are initialized; none of what is
+// no share group (initializedShareGroupPartitions).
+func (s *Shard) InitializedShares(group string, epoch int64) []SharePartition {
+	g, err := s.shareGroup(group, epoch)
+	if err != nil {
+		return nil
+	}
+	var list []SharePartition
+	initialized := g.states.At(epoch).initialized
+	for _, id := range sortedTopics(initialized) {
+		for _, p := range initialized[id].partitions {
+			list = append(list, SharePartition{id, initialized[id].name, p, -1})
+		}
+	}
+	return list
+}
+
 // EmptySharePartitions are the SharePartitions of a group without members; none of
 // any other.
 func (s *Shard) EmptySharePartitions(group string, epoch int64) ([]SharePartition, error) {
@@ -153,32 +170,30 @@ func (s *Shard) emptyShare(group string) (*shareGroup, error) {
 	return g, nil
 }
 
-// AlterShareOffsets has partitions of a group without members begin elsewhere,
-// and gives the group a new epoch (alterShareGroupOffsets). What is returned is
-// to be asked of the share coordinator. Errors are GROUP_ID_NOT_FOUND and
-// NON_EMPTY_GROUP.
+// AlterShareOffsets has partitions of a group without members begin elsewhere; a
+// group that there is not is made (GroupMetadataManager.alterShareGroupOffsets).
+// What is returned is to be asked of the share coordinator. Errors are
+// GROUP_ID_NOT_FOUND for a group of another type, and NON_EMPTY_GROUP.
 func (s *Shard) AlterShareOffsets(group string, partitions []SharePartition) (*ShareInitialization, coordinator.Outcome, error) {
-	g, err := s.emptyShare(group)
-	if err != nil {
-		return nil, coordinator.Outcome{}, err
+	g := newShareGroup(s.ctx.Timeline(), group)
+	if _, ok := s.groups.Get(group); ok {
+		known, err := s.emptyShare(group)
+		if err != nil {
+			return nil, coordinator.Outcome{}, err
+		}
+		g = known
 	}
+	wanted := &ShareInitialization{group, g.epoch.Get(), partitions}
 	if len(partitions) == 0 {
-		return &ShareInitialization{Group: group}, coordinator.Outcome{}, nil
+		return wanted, coordinator.Outcome{}, nil
 	}
-	epoch := g.epoch.Get() + 1
 	next := g.states.Get().clone()
 	for _, p := range partitions {
-		removeShares(next.initialized, p.Topic, []int32{p.Partition})
 		addShares(next.initializing, p.Topic, p.Name, []int32{p.Partition})
 		delete(next.deleting, p.Topic)
 	}
 	s.askShares(group)
-	o := coordinator.Outcome{Records: []coordinator.Record{
-		shareEpochRecord(group, epoch, g.hash.Get()),
-		shareTargetRecord(group, targetMetadata{epoch: epoch}),
-		shareStatesRecord(group, next),
-	}}
-	return &ShareInitialization{group, epoch, partitions}, o, nil
+	return wanted, coordinator.Outcome{Records: []coordinator.Record{shareStatesRecord(group, next)}}, nil
 }
 
 // DeleteShareOffsets begins the deletion of the states of topics of a group

@@ -62,7 +62,7 @@ func (p *Partition) Acquire(wish Acquisition) []AcquiredRecords {
 	}
 	overlap := p.between(min(a.from, base), a.to)
 	if len(overlap) == 0 {
-		a.fresh(a.from, a.to)
+		a.fresh(base, a.to)
 	} else {
 		a.again(base, overlap)
 	}
@@ -208,7 +208,6 @@ func (a *acquiring) records(b *inFlightBatch) int {
 
 // fresh acquires records within [first, last] that are not in flight yet.
 func (a *acquiring) fresh(first, last int64) {
-	first = max(first, a.start)
 	if len(a.cached) == 0 {
 		first = max(first, a.end)
 	}
@@ -232,6 +231,9 @@ func (a *acquiring) fresh(first, last int64) {
 		until := a.lock(a.Now, a.limits.Lock)
 		for offset := first; offset <= got; offset++ {
 			*b.at(offset) = inFlight{state: Acquired, deliveries: 1, member: a.Member, until: until}
+		}
+		for offset := got + 1; offset <= min(a.start-1, last); offset++ {
+			b.at(offset).archive() // Deleted; Kafka would look for it again and again.
 		}
 		a.search = true
 		a.insert(b)

@@ -270,6 +270,28 @@ func TestLogStartMoves(t *testing.T) {
 	f.acquire("b", share.AcquiredRecords{First: 25, Last: 29, DeliveryCount: 1})
 }
 
+// TestLogStartWithinABatch is what Kafka 4.4.0 does: the batch is delivered as a
+// whole when another one that was acquired lies before it.
+func TestLogStartWithinABatch(t *testing.T) {
+	t.Parallel()
+	f := start(t, share.Range{First: 0, Last: 1}, share.Range{First: 2, Last: 5})
+	w := f.wish("a", 500)
+	w.Batches = w.Batches[:1]
+	if got := f.Acquire(w); len(got) != 1 {
+		t.Fatalf("acquired %v", got)
+	}
+	f.Complete(f.ack("a", 0, 1, share.AckRelease), true, f.now)
+	f.MoveLogStart(4)
+	w = f.wish("a", 1)
+	w.RecordLimit = true
+	if got := f.Acquire(w); !slices.Equal(got, []share.AcquiredRecords{{First: 2, Last: 2, DeliveryCount: 1}}) {
+		t.Fatalf("acquired %v", got)
+	}
+	if next := f.NextFetchOffset(); next != 4 {
+		t.Fatalf("next fetch offset %d", next)
+	}
+}
+
 func TestLoadWithGaps(t *testing.T) {
 	t.Parallel()
 	f := start(t, share.Range{First: 10, Last: 19}, share.Range{First: 20, Last: 29}, share.Range{First: 30, Last: 40})

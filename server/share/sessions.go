@@ -36,7 +36,13 @@ type Sessions struct {
 	mu   sync.Mutex
 	byID map[Member]*session
 	// byConnection is the session that a connection has begun last.
-	byConnection map[any]Member
+	byConnection map[any]begun
+}
+
+// begun is a session that a connection has begun. It may have ended since.
+type begun struct {
+	member Member
+	ended  bool
 }
 
 type session struct {
@@ -53,7 +59,7 @@ type sessionPartition struct {
 
 // NewSessions returns no sessions. limit is group.share.max.share.sessions.
 func NewSessions(limit int) *Sessions {
-	return &Sessions{limit: limit, byID: map[Member]*session{}, byConnection: map[any]Member{}}
+	return &Sessions{limit: limit, byID: map[Member]*session{}, byConnection: map[any]begun{}}
 }
 
 // Fetch begins, continues or ends a session with a ShareFetch request, and returns
@@ -100,7 +106,7 @@ func (s *Sessions) begin(m Member, partitions []log.PartitionID, connection any)
 			e.partitions = append(e.partitions, &sessionPartition{id: id, told: true})
 		}
 	}
-	s.byID[m], s.byConnection[connection] = e, m
+	s.byID[m], s.byConnection[connection] = e, begun{member: m}
 	return e.list(), nil
 }
 
@@ -177,7 +183,29 @@ func (s *Sessions) End(m Member) ([]log.PartitionID, bool) {
 	return e.list(), true
 }
 
-// Any tells whether a group has sessions here.
+func (s *Sessions) remove(m Member) *session {
+	e := s.byID[m]
+	if e != nil {
+		delete(s.byID, m)
+		if s.byConnection[e.connection].member == m {
+			s.byConnection[e.connection] = begun{m, true}
+		}
+	}
+	return e
+}
+
+// Disconnected forgets a connection, and returns whose session it has begun last,
+// and whether that has not ended yet; ok is false if there was none
+// (ClientConnectionDisconnectListener).
+func (s *Sessions) Disconnected(connection any) (m Member, open, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.byConnection[connection]
+	delete(s.byConnection, connection)
+	return b.member, ok && !b.ended, ok
+}
+
+// Any tells whether a group has a session.
 func (s *Sessions) Any(group string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,23 +215,4 @@ func (s *Sessions) Any(group string) bool {
 		}
 	}
 	return false
-}
-
-func (s *Sessions) remove(m Member) *session {
-	e := s.byID[m]
-	if e != nil {
-		delete(s.byID, m)
-		if s.byConnection[e.connection] == m {
-			delete(s.byConnection, e.connection)
-		}
-	}
-	return e
-}
-
-// Of returns whose session a connection has begun.
-func (s *Sessions) Of(connection any) (Member, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m, ok := s.byConnection[connection]
-	return m, ok
 }

@@ -53,13 +53,16 @@ func TestSessions(t *testing.T) {
 	if _, ok := s.End(b); !ok || !s.Any("g") {
 		t.Fatal("a session of the group is left")
 	}
-	if m, ok := s.Of("a"); !ok || m != a {
+	if m, open, ok := s.Disconnected("a"); !ok || !open || m != a {
 		t.Fatalf("the connection's session: %v", m)
 	}
-	if ids, ok := s.End(a); !ok || len(ids) != 2 || s.Any("g") {
-		t.Fatalf("ended: %v %v, others: %v", ids, ok, s.Any("g"))
+	if m, open, ok := s.Disconnected("b"); !ok || open || m != b {
+		t.Fatalf("the session that has ended of a connection: %v", m)
 	}
-	if _, ok := s.Of("a"); ok {
+	if ids, ok := s.End(a); !ok || len(ids) != 2 || s.Any("g") {
+		t.Fatalf("ended: %v %v", ids, ok)
+	}
+	if _, _, ok := s.Disconnected("a"); ok {
 		t.Fatal("a connection without a session has one")
 	}
 }
