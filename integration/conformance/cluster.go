@@ -79,8 +79,10 @@ func Properties() map[string]string {
 	return map[string]string{
 		"auto.leader.rebalance.enable":                                "false",
 		"group.initial.rebalance.delay.ms":                            "0",
+		"group.share.min.record.lock.duration.ms":                     "1000",
 		"offsets.topic.num.partitions":                                "3",
 		"producer.id.expiration.check.interval.ms":                    "1000",
+		"share.coordinator.state.topic.num.partitions":                "3",
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 		"transaction.state.log.num.partitions":                        "3",
 		"unclean.leader.election.interval.ms":                         "1000",

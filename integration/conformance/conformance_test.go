@@ -55,7 +55,7 @@ func (r row) config() conformance.Config {
 
 // rows returns the whole table, in the order of the ids.
 func rows() []row {
-	all := slices.Concat(produceRows(), idempotenceRows(), electionRows(), lastReplicaRows(), fetchRows(), metadataRows(), groupRows(), transactionRows())
+	all := slices.Concat(produceRows(), idempotenceRows(), electionRows(), lastReplicaRows(), fetchRows(), metadataRows(), groupRows(), shareRows(), transactionRows())
 	slices.SortStableFunc(all, func(a, b row) int { return cmp.Compare(a.id, b.id) })
 	return all
 }

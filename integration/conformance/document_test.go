@@ -87,6 +87,7 @@ func parts() []part {
 		{"F", "Fetch, ListOffsets, OffsetForLeaderEpoch"},
 		{"T", "Transactions"},
 		{"G", "Groups and offsets"},
+		{"S", "Share groups"},
 		{"A", "Metadata and administration"},
 	}
 }

@@ -167,6 +167,10 @@ const (
 	unsupportedAssignor        code = 112
 	staleMemberEpoch           code = 113
 	transactionAbortable       code = 120
+	invalidRecordState         code = 121
+	shareSessionNotFound       code = 122
+	invalidShareSessionEpoch   code = 123
+	fencedStateEpoch           code = 124
 )
 
 // wait looks at cond until it returns nil. At the deadline the row ends with what cond said was missing.
