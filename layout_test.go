@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -170,7 +171,7 @@ func TestPlanRefuses(t *testing.T) {
 		"topic t is there twice":             {Topic("t", 1), Topic("t", 2)},
 		"topic t: 0 partitions":              {Topic("t", 0)},
 		"topic t: -1 partitions":             {Topic("t", -1)},
-		"topic t: 1099511627776 partitions":  {Topic("t", 1<<40)},
+		"topic t: 2147483647 partitions":     {Topic("t", math.MaxInt32)},
 		`address "" is not host:port`:        {Advertise("")},
 		"topic t: 2 replicas on 1 brokers":   {Topic("t", 1, ReplicationFactor(2))},
 		"topic t: -1 replicas on 1 brokers":  {Topic("t", 1, ReplicationFactor(-1))},

@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/minikafka/minikafka"
+	"github.com/minikafka/minikafka/internal/cputime"
 )
 
 // BenchmarkFailover is from the crash of a leader to the first record that is
@@ -70,7 +70,7 @@ func BenchmarkPartitions(b *testing.B) {
 			created := time.Since(start)
 			c.WaitHealthy()
 			used := float64(heap()-before) / 1e6
-			cpu := processor(b, 5*time.Second)
+			cpu := processor(5*time.Second)
 			b.Logf("%d partitions with RF=3: created in %v, %.0f MB of heap, %d goroutines, %.2f %% of a core while idle",
 				n, created.Round(time.Millisecond), used, runtime.NumGoroutine(), cpu)
 			b.ReportMetric(float64(created.Milliseconds()), "create-ms")
@@ -92,17 +92,10 @@ func heap() int64 {
 
 // processor is the share of one core that this process takes in a while, in
 // percent.
-func processor(b *testing.B, d time.Duration) float64 {
-	used := func() time.Duration {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			b.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	start := used()
+func processor(d time.Duration) float64 {
+	start := cputime.Used()
 	<-time.After(d)
-	return 100 * float64(used()-start) / float64(d)
+	return 100 * float64(cputime.Used()-start) / float64(d)
 }
 
 // BenchmarkRestart is how long a broker takes to be back over a log of a size.

@@ -3,11 +3,11 @@ package election_test
 import (
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/minikafka/minikafka/election"
+	"github.com/minikafka/minikafka/internal/cputime"
 	"github.com/minikafka/minikafka/log"
 )
 
@@ -19,16 +19,11 @@ func BenchmarkIdle(b *testing.B) {
 			c := newCluster(b, fast(), peers...).run()
 			defer c.stop()
 			c.startBrokers(1, 2, 3)
-			cpu := func() time.Duration {
-				var r syscall.Rusage
-				_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-				return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-			}
-			start, used := time.Now(), cpu()
+			start, used := time.Now(), cputime.Used()
 			for b.Loop() {
 				<-time.After(100 * time.Millisecond)
 			}
-			b.ReportMetric(float64(cpu()-used)/float64(time.Since(start))*100, "%core")
+			b.ReportMetric(float64(cputime.Used()-used)/float64(time.Since(start))*100, "%core")
 		})
 	}
 }
