@@ -70,7 +70,7 @@ func BenchmarkPartitions(b *testing.B) {
 			created := time.Since(start)
 			c.WaitHealthy()
 			used := float64(heap()-before) / 1e6
-			cpu := processor(5*time.Second)
+			cpu := processor(5 * time.Second)
 			b.Logf("%d partitions with RF=3: created in %v, %.0f MB of heap, %d goroutines, %.2f %% of a core while idle",
 				n, created.Round(time.Millisecond), used, runtime.NumGoroutine(), cpu)
 			b.ReportMetric(float64(created.Milliseconds()), "create-ms")
