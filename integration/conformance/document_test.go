@@ -18,7 +18,7 @@ var document = filepath.Join("..", "..", "docs", "CONFORMANCE.md") //nolint:goch
 func reasons() map[string]string {
 	return map[string]string{
 		"G01": "The answer waits for the topic instead, so that a test's clients do not back off.",
-		"T22": "Apache Kafka up to 4.1 waits too; that 4.4.0 does not leaves the partition unreadable for read_committed. Its marker waits for a leader.",
+		"T22": "The marker waits for a leader, as in Apache Kafka up to 4.1; 4.4.0 completes the transaction without it, and the partition stays closed to read_committed.",
 	}
 }
 

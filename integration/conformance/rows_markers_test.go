@@ -74,7 +74,7 @@ func markerRows() []row {
 			e.waitLeader(t, -1)
 			p.commit()
 			e.waitCommitted(other, 2)
-			e.waitFor("the transaction to be complete without the partition", 4*time.Second, func() error { return p.inState("CompleteCommit") })
+			e.waitFor("the transaction to be complete without the partition", e.target.Timing.Patience/5, func() error { return p.inState("CompleteCommit") })
 			e.next("C is back")
 			e.waitLeader(t, e.C)
 			e.pause(500 * time.Millisecond)
