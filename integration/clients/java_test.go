@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/minikafka/minikafka/internal/scenario"
 )
 
 const (
@@ -30,15 +32,17 @@ func TestJava(t *testing.T) {
 		t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
 		t.Run("lost with acks=1", func(t *testing.T) { lost(t, client) })
 		t.Run("admin", func(t *testing.T) { admin(t, administrator) })
-		member := java(t, kafkaClients, "Member")
+		member, copier := java(t, kafkaClients, "Member"), java(t, kafkaClients, "Copier")
 		t.Run("classic group", func(t *testing.T) { classicGroup(t, member) })
 		t.Run("groups", func(t *testing.T) { consumerGroups(t, member) })
+		t.Run("transactions", func(t *testing.T) { transactions(t, copier, scenario.CopyOptions{}) })
 		t.Run("share groups", func(t *testing.T) { shareGroups(t, java(t, kafkaClients, "Sharer")) })
 	})
 	t.Run(oldKafkaClients, func(t *testing.T) {
 		t.Parallel()
-		client := java(t, oldKafkaClients, "Client")
+		client, copier := java(t, oldKafkaClients, "Client"), java(t, oldKafkaClients, "Copier")
 		t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
+		t.Run("transactions", func(t *testing.T) { transactions(t, copier, scenario.CopyOptions{}) })
 	})
 }
 

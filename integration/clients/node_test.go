@@ -3,6 +3,8 @@ package clients_test
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/minikafka/minikafka/internal/scenario"
 )
 
 const kafkajs = "2.2.4"
@@ -13,6 +15,7 @@ func TestKafkaJS(t *testing.T) {
 	t.Run("exactly once", func(t *testing.T) { exactlyOnce(t, client) })
 	t.Run("admin", func(t *testing.T) { admin(t, client) })
 	t.Run("classic group", func(t *testing.T) { classicGroup(t, client) })
+	t.Run("transactions", func(t *testing.T) { transactions(t, client, scenario.CopyOptions{}) })
 }
 
 // node is kafkajs, which consumes as a member of a group only. It has no dependencies.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/minikafka/minikafka/internal/scenario"
 )
 
 // requirements are the packages of the Python clients, with all that they need.
@@ -26,9 +28,13 @@ func TestPython(t *testing.T) {
 		name   string
 		admin  bool
 		groups bool // It speaks the new group protocol.
+		copies scenario.CopyOptions
 	}{
-		{name: "confluent", admin: true, groups: true}, // confluent-kafka, which is librdkafka.
-		{name: "kafka_python"},
+		// confluent-kafka, which is librdkafka. Its send_offsets_to_transaction waits for ever for a group's coordinator that
+		// is no more in the metadata.
+		{name: "confluent", admin: true, groups: true, copies: scenario.CopyOptions{SpareGroup: true}},
+		// Its transactions wait 30 s for a coordinator that has gone, and then some, before they look for the next.
+		{name: "kafka_python", copies: scenario.CopyOptions{SpareTransaction: true}},
 		{name: "aio"}, // aiokafka.
 	} {
 		t.Run(program.name, func(t *testing.T) {
@@ -43,6 +49,7 @@ func TestPython(t *testing.T) {
 				t.Run("admin", func(t *testing.T) { admin(t, client) })
 			}
 			t.Run("classic group", func(t *testing.T) { classicGroup(t, client) })
+			t.Run("transactions", func(t *testing.T) { transactions(t, client, program.copies) })
 			if program.groups {
 				t.Run("groups", func(t *testing.T) { consumerGroups(t, client) })
 			}

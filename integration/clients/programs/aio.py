@@ -1,5 +1,5 @@
-"""aiokafka as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or member BOOTSTRAP GROUP classic TOPIC
-[INSTANCE]."""
+"""aiokafka as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, member BOOTSTRAP GROUP classic TOPIC
+[INSTANCE], copy BOOTSTRAP FROM TO COUNT GROUP ID, or committed BOOTSTRAP TOPIC END."""
 
 import asyncio
 import json
@@ -7,7 +7,9 @@ import logging
 import sys
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+
+import copying
 
 logging.basicConfig(level=logging.WARNING)
 
@@ -90,5 +92,84 @@ async def member(bootstrap, group, _, topic, instance=None):
     await consumer.stop()
 
 
+async def committed_consumer(bootstrap, group, topic):
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
+        isolation_level="read_committed", fetch_max_wait_ms=100, retry_backoff_ms=10)
+    await consumer.start()
+    consumer.assign(partitions(topic))
+    return consumer
+
+
+def partitions(topic):
+    return [TopicPartition(topic, p) for p in range(copying.PARTITIONS)]
+
+
+class Copier(copying.Copier):
+    def __init__(self, bootstrap, source, to, count, group, transactional_id):
+        super().__init__(source, to, count, group)
+        self.bootstrap, self.consumer = bootstrap, None
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, transactional_id=transactional_id, retry_backoff_ms=10)
+        self.sent = []
+
+    async def start(self):
+        await self.producer.start()
+
+    async def stop(self):
+        await self.consumer.stop()
+        await self.producer.stop()
+
+    async def rewind(self):
+        if self.consumer:
+            await self.consumer.stop()
+        self.consumer = await committed_consumer(self.bootstrap, self.group, self.source)
+        return [await self.consumer.position(p) for p in partitions(self.source)]
+
+    async def poll(self):
+        batches = (await self.consumer.getmany(timeout_ms=100)).values()
+        return [(r.partition, r.offset, r.value) for batch in batches for r in batch]
+
+    async def begin(self):
+        self.sent = []
+        await self.producer.begin_transaction()
+
+    async def send(self, partition, value):
+        self.sent.append(await self.producer.send(self.to, value, partition=partition))
+
+    async def flush(self):
+        await asyncio.gather(*self.sent)
+
+    async def send_offsets(self, offsets):
+        await self.producer.send_offsets_to_transaction(
+            {TopicPartition(self.source, p): o for p, o in offsets.items()}, self.group)
+
+    async def commit(self):
+        await self.producer.commit_transaction()
+
+    async def abort(self):
+        await self.producer.abort_transaction()
+
+    def fenced(self, error):
+        return isinstance(error, (ProducerFenced, InvalidProducerEpoch))
+
+
+async def copy(*args):
+    await Copier(*args).run()
+
+
+async def committed(bootstrap, topic, end):
+    """Prints the committed records of all partitions, up to one with the value END in each."""
+    consumer = await committed_consumer(bootstrap, None, topic)
+    ends = 0
+    while ends < copying.PARTITIONS:
+        for batch in (await consumer.getmany(timeout_ms=1000)).values():
+            for r in batch:
+                copying.tell(r.partition, r.value.decode())
+                ends += r.value.decode() == end
+    await consumer.stop()
+
+
 if __name__ == "__main__":
-    asyncio.run({"produce": produce, "consume": consume, "member": member}[sys.argv[1]](*sys.argv[2:]))
+    commands = {"produce": produce, "consume": consume, "member": member, "copy": copy, "committed": committed}
+    asyncio.run(commands[sys.argv[1]](*sys.argv[2:]))

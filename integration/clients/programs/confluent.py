@@ -1,14 +1,17 @@
-"""confluent-kafka (librdkafka) as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, admin BOOTSTRAP, or member
-BOOTSTRAP GROUP PROTOCOL TOPIC [INSTANCE]."""
+"""confluent-kafka (librdkafka) as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, admin BOOTSTRAP, member
+BOOTSTRAP GROUP PROTOCOL TOPIC [INSTANCE], copy BOOTSTRAP FROM TO COUNT GROUP ID, or committed BOOTSTRAP TOPIC END."""
 
+import asyncio
 import json
 import sys
 import threading
 
 from confluent_kafka import (
-    OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicCollection, TopicPartition)
+    OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition)
 from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic, OffsetSpec)
+
+import copying
 
 CONFIG = {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100}
 
@@ -108,6 +111,105 @@ def member(bootstrap, group, protocol, topic, instance=None):
     consumer.close()
 
 
+def partitions(topic, offset=OFFSET_BEGINNING):
+    return [TopicPartition(topic, p, offset) for p in range(copying.PARTITIONS)]
+
+
+def polled(consumer, seconds):
+    """The records there are."""
+    messages = consumer.consume(100, seconds)
+    for m in messages:
+        if m.error():
+            raise KafkaException(m.error())
+    return messages
+
+
+class Copier(copying.Copier):
+    def __init__(self, bootstrap, source, to, count, group, transactional_id):
+        super().__init__(source, to, count, group)
+        self.consumer = Consumer({
+            **CONFIG, "bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False,
+            "auto.offset.reset": "earliest", "isolation.level": "read_committed", "fetch.wait.max.ms": 100})
+        self.producer = Producer({
+            **CONFIG, "bootstrap.servers": bootstrap, "transactional.id": transactional_id, "retry.backoff.ms": 10})
+        self.refused = []
+
+    @staticmethod
+    def again(call, *args):
+        """Calls until it takes effect: librdkafka leaves that to its users."""
+        while True:
+            try:
+                return call(*args)
+            except KafkaException as e:
+                if not e.args[0].retriable():
+                    raise
+
+    async def start(self):
+        self.again(self.producer.init_transactions, 10)
+
+    async def stop(self):
+        self.consumer.close()
+
+    async def rewind(self):
+        found = self.again(lambda: self.consumer.committed(partitions(self.source), 10))
+        for p in found:
+            p.offset = max(p.offset, 0)
+        self.consumer.assign(found)
+        return [p.offset for p in found]
+
+    async def poll(self):
+        return [(m.partition(), m.offset(), m.value()) for m in polled(self.consumer, 0.1)]
+
+    async def begin(self):
+        self.refused = []
+        self.producer.begin_transaction()
+
+    async def send(self, partition, value):
+        def told(error, _):
+            if error:
+                self.refused.append(error)
+
+        self.producer.produce(self.to, value, partition=partition, on_delivery=told)
+
+    async def flush(self):
+        self.producer.flush()
+        if self.refused:
+            raise KafkaException(self.refused[0])
+
+    async def send_offsets(self, offsets):
+        self.again(
+            self.producer.send_offsets_to_transaction, [TopicPartition(self.source, p, o) for p, o in offsets.items()],
+            self.consumer.consumer_group_metadata(), 10)
+
+    async def commit(self):
+        self.again(self.producer.commit_transaction, 10)
+
+    async def abort(self):
+        self.again(self.producer.abort_transaction, 10)
+
+    def fenced(self, error):
+        codes = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+        return isinstance(error, KafkaException) and error.args[0].code() in codes
+
+
+def copy(*args):
+    asyncio.run(Copier(*args).run())
+
+
+def committed(bootstrap, topic, end):
+    """Prints the committed records of all partitions, up to one with the value END in each."""
+    consumer = Consumer({
+        **CONFIG, "bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False,
+        "isolation.level": "read_committed"})
+    consumer.assign(partitions(topic))
+    ends = 0
+    while ends < copying.PARTITIONS:
+        for m in polled(consumer, 1):
+            copying.tell(m.partition(), m.value().decode())
+            ends += m.value().decode() == end
+    consumer.close()
+
+
 class Admin:
     """One method for each word that a line may start with; it returns what is told."""
 
@@ -174,4 +276,6 @@ def admin(bootstrap):
 
 
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "admin": admin, "member": member}[sys.argv[1]](*sys.argv[2:])
+    commands = {
+        "produce": produce, "consume": consume, "admin": admin, "member": member, "copy": copy, "committed": committed}
+    commands[sys.argv[1]](*sys.argv[2:])

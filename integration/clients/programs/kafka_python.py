@@ -1,13 +1,17 @@
-"""kafka-python as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, or member BOOTSTRAP GROUP classic TOPIC
-[INSTANCE]."""
+"""kafka-python as a program: produce BOOTSTRAP TOPIC ACKS, consume BOOTSTRAP TOPIC, member BOOTSTRAP GROUP classic TOPIC
+[INSTANCE], copy BOOTSTRAP FROM TO COUNT GROUP ID, or committed BOOTSTRAP TOPIC END."""
 
+import asyncio
 import json
 import logging
 import sys
 import threading
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka.structs import OffsetAndMetadata
+
+import copying
 
 logging.basicConfig(level=logging.WARNING)
 
@@ -96,5 +100,86 @@ def member(bootstrap, group, _, topic, instance=None):
     consumer.close()
 
 
+def committed_consumer(bootstrap, group):
+    return KafkaConsumer(
+        **CONFIG, bootstrap_servers=bootstrap.split(","), group_id=group, enable_auto_commit=False,
+        auto_offset_reset="earliest", isolation_level="read_committed", fetch_max_wait_ms=100)
+
+
+def partitions(topic):
+    return [TopicPartition(topic, p) for p in range(copying.PARTITIONS)]
+
+
+class Copier(copying.Copier):
+    def __init__(self, bootstrap, source, to, count, group, transactional_id):
+        super().__init__(source, to, count, group)
+        self.bootstrap, self.consumer = bootstrap, None
+        self.producer = KafkaProducer(
+            **CONFIG, bootstrap_servers=bootstrap.split(","), transactional_id=transactional_id)
+        self.sent = []
+
+    async def start(self):
+        self.producer.init_transactions()
+
+    async def stop(self):
+        self.consumer.close()
+        self.producer.close()
+
+    async def rewind(self):
+        if self.consumer:
+            self.consumer.close()
+        self.consumer = committed_consumer(self.bootstrap, self.group)
+        self.consumer.assign(partitions(self.source))
+        return [self.consumer.position(p) for p in partitions(self.source)]
+
+    async def poll(self):
+        batches = self.consumer.poll(timeout_ms=100).values()
+        return [(r.partition, r.offset, r.value) for batch in batches for r in batch]
+
+    async def begin(self):
+        self.sent = []
+        self.producer.begin_transaction()
+
+    async def send(self, partition, value):
+        self.sent.append(self.producer.send(self.to, value, partition=partition))
+
+    async def flush(self):
+        self.producer.flush()
+        for future in self.sent:
+            future.get(0)
+
+    async def send_offsets(self, offsets):
+        self.producer.send_offsets_to_transaction(
+            {TopicPartition(self.source, p): OffsetAndMetadata(o, "", -1) for p, o in offsets.items()},
+            self.consumer.group_metadata())
+
+    async def commit(self):
+        self.producer.commit_transaction()
+
+    async def abort(self):
+        self.producer.abort_transaction()
+
+    def fenced(self, error):
+        return isinstance(error, (ProducerFencedError, InvalidProducerEpochError))
+
+
+def copy(*args):
+    asyncio.run(Copier(*args).run())
+
+
+def committed(bootstrap, topic, end):
+    """Prints the committed records of all partitions, up to one with the value END in each."""
+    consumer = committed_consumer(bootstrap, None)
+    consumer.assign(partitions(topic))
+    ends = 0
+    while ends < copying.PARTITIONS:
+        for batch in consumer.poll(timeout_ms=1000).values():
+            for r in batch:
+                copying.tell(r.partition, r.value.decode())
+                ends += r.value.decode() == end
+    consumer.close()
+
+
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "member": member}[sys.argv[1]](*sys.argv[2:])
+    commands = {"produce": produce, "consume": consume, "member": member, "copy": copy, "committed": committed}
+    commands[sys.argv[1]](*sys.argv[2:])

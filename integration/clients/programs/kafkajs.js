@@ -1,4 +1,5 @@
-// kafkajs as a program: produce BOOTSTRAP TOPIC ACKS, admin BOOTSTRAP, or member BOOTSTRAP GROUP classic TOPIC.
+// kafkajs as a program: produce BOOTSTRAP TOPIC ACKS, admin BOOTSTRAP, member BOOTSTRAP GROUP classic TOPIC, copy BOOTSTRAP
+// FROM TO COUNT GROUP ID, or committed BOOTSTRAP TOPIC END.
 'use strict'
 
 const readline = require('node:readline')
@@ -144,5 +145,97 @@ async function member(bootstrap, groupId, protocol, topic) {
   await consumer.disconnect()
 }
 
+const copyPartitions = 2
+
+// Reads a topic with read_committed from its start: kafkajs does so as a member of a group only.
+async function readCommitted(bootstrap, groupId, topic, handle) {
+  const consumer = connect(bootstrap, 1000).consumer({ groupId, maxWaitTimeInMs: 100, readUncommitted: false })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  await consumer.run({ autoCommit: false, eachMessage: async ({ partition, message }) => handle(partition, message) })
+  return consumer
+}
+
+// Copies records in transactions. What it reads it keeps by partition, from the start: the offsets that are committed say what
+// is next.
+async function copy(bootstrap, from, to, count, group, transactionalId) {
+  const client = connect(bootstrap, 20)
+  const producer = client.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+  const admin = client.admin()
+  await producer.connect()
+  await admin.connect()
+  const read = Array.from({ length: copyPartitions }, () => [])
+  let wake = () => {}
+  const consumer = await readCommitted(bootstrap, `reader-${process.pid}`, from, (partition, { key, value, offset }) => {
+    read[partition][Number(offset)] = { key, value, partition }
+    wake()
+  })
+  let next = []
+  const restart = async () => {
+    const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [from] })
+    next = read.map((_, p) => Math.max(0, Number(partitions.find(o => o.partition === p)?.offset ?? 0)))
+  }
+  let transaction = null
+  let taken = []
+  const open = async n => {
+    transaction = await producer.transaction() // It fences others the first time.
+    if (next.length === 0) await restart()
+    taken = [...next]
+    const messages = []
+    while (messages.length < n && taken.some(o => o < count)) {
+      const partition = taken.findIndex(o => o < count)
+      while (!read[partition][taken[partition]]) await new Promise(resolve => { wake = resolve })
+      messages.push(read[partition][taken[partition]++])
+    }
+    await transaction.send({ topic: to, messages })
+    const partitions = taken.map((offset, partition) => ({ partition, offset: String(offset) }))
+    await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic: from, partitions }] })
+  }
+  const end = async () => {
+    await transaction.commit()
+    next = taken
+  }
+  const fenced = e => [e, e.cause, e.originalError].some(e => ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH'].includes(e?.type))
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [word, n] = line.split(' ')
+    const told = { event: 'done', what: '' }
+    const failed = e => {
+      console.error(e)
+      told.event = fenced(e) ? 'fenced' : 'failed'
+      told.what += String(e) + ' '
+    }
+    try {
+      if (word !== 'end') await open(Number(n))
+      if (word === 'commit' || word === 'end') await end()
+      if (word === 'abort') await transaction.abort()
+    } catch (e) {
+      failed(e)
+      try {
+        if (told.event === 'failed') {
+          if (transaction?.isActive()) await transaction.abort()
+          await restart()
+        }
+      } catch (e) {
+        failed(e)
+      }
+    }
+    print(told)
+  }
+  await Promise.all([consumer.disconnect(), admin.disconnect(), producer.disconnect()])
+}
+
+// Prints the committed records of all partitions, up to one with the value END in each.
+async function committed(bootstrap, topic, end) {
+  let ends = 0
+  await new Promise(resolve => {
+    void readCommitted(bootstrap, `committed-${process.pid}`, topic, (partition, message) => {
+      const value = message.value.toString()
+      print({ partition, value })
+      if (value === end && ++ends === copyPartitions) resolve()
+    })
+  })
+  process.exit() // It would leave the group.
+}
+
 const [command, ...args] = process.argv.slice(2)
-void { produce, admin, member }[command](...args)
+void { produce, admin, member, copy, committed }[command](...args)
