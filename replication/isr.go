@@ -366,9 +366,9 @@ func (r *Replica) lastEntry() (index, term uint64) {
 }
 
 // handleHello takes note of where the log of a follower ends whose process is
-// new. If that is not where raft believes it to be, an empty entry makes raft
-// look. A follower not heard of in this epoch needs nothing: raft is still at the
-// epoch's first entry.
+// new, or whose replica is: it was taken away, and given back, after it had been
+// heard of. If that is not where raft believes it to be, an empty entry makes raft
+// look. A follower not heard of since it was added needs nothing: raft is asking it.
 func (r *Replica) handleHello(ctx context.Context, from int32, m *helloMsg) error {
 	if err := r.waitLeading(ctx, m.Epoch); err != nil {
 		return err
@@ -377,7 +377,7 @@ func (r *Replica) handleHello(ctx context.Context, from int32, m *helloMsg) erro
 	matches := m.LastIndex > 0 && err == nil && e.Term == m.LastTerm
 	r.mu.Lock()
 	f, in := r.followers[from], r.in
-	if !r.leading || r.epoch != m.Epoch || f == nil || f.brokerEpoch < 0 || f.brokerEpoch == m.BrokerEpoch {
+	if !r.leading || r.epoch != m.Epoch || f == nil || !f.isNew(m, matches) {
 		r.mu.Unlock()
 		return nil
 	}
@@ -395,6 +395,15 @@ func (r *Replica) handleHello(ctx context.Context, from int32, m *helloMsg) erro
 		in.nudge()
 	}
 	return nil
+}
+
+// isNew tells whether a hello is of another life of the follower's than the one
+// that was heard last.
+func (f *followerState) isNew(m *helloMsg, matches bool) bool {
+	if f.brokerEpoch == m.BrokerEpoch {
+		return !matches && m.LastIndex < f.matchIndex // its log was deleted
+	}
+	return f.brokerEpoch >= 0
 }
 
 // waitLeading waits until the replica leads in the epoch, or has passed it.

@@ -104,8 +104,10 @@ func (r *Replica) become(a Assignment) {
 		return
 	}
 	newEpoch := a.LeaderEpoch > r.epoch
+	added := false
 	r.leader, r.epoch, r.partitionEpoch = a.Leader, a.LeaderEpoch, a.PartitionEpoch
 	if !newEpoch && !slices.Equal(r.replicas, a.Replicas) {
+		added = slices.ContainsFunc(a.Replicas, func(b int32) bool { return !slices.Contains(r.replicas, b) })
 		r.replicas = a.Replicas
 		r.followLocked(a)
 		r.signalLocked()
@@ -116,10 +118,7 @@ func (r *Replica) become(a Assignment) {
 	r.commitLocked(a.ISR)
 	leads := a.Leader == r.manager.Broker
 	if !newEpoch {
-		done := r.settleLocked()
-		r.mu.Unlock()
-		settlePending(done)
-		r.maybeExpandISR()
+		r.stayLocked(added)
 		return
 	}
 	in := r.in
@@ -145,6 +144,20 @@ func (r *Replica) become(a Assignment) {
 		r.lead(a)
 	} else {
 		r.follow()
+	}
+}
+
+// stayLocked looks again at what depends on the replicas, in an epoch that goes on,
+// and lets go of mu. A replica that was added may have been one before in this
+// epoch: raft believes then that it has everything, and has to ask.
+func (r *Replica) stayLocked(added bool) {
+	done := r.settleLocked()
+	in, ask := r.in, added && r.leading
+	r.mu.Unlock()
+	settlePending(done)
+	r.maybeExpandISR()
+	if ask && in != nil {
+		in.nudge()
 	}
 }
 

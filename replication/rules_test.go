@@ -414,6 +414,36 @@ func TestRule10AReplicaIsAddedWithinAnEpoch(t *testing.T) {
 	}
 }
 
+// TestRule10AReplicaIsGivenBackWithinAnEpoch takes a replica away and gives it back
+// while nobody writes: raft believes that it has everything, and it may have.
+func TestRule10AReplicaIsGivenBackWithinAnEpoch(t *testing.T) {
+	t.Parallel()
+	for name, given := range map[string]func(c *cluster, takeAway func()){
+		"its broker has not noticed": func(c *cluster, _ func()) { c.publish() },
+		"its broker has noticed":     func(c *cluster, takeAway func()) { takeAway(); c.publish() },
+		"its broker is late": func(c *cluster, takeAway func()) {
+			c.publishTo(0)
+			c.wait("the old replica to be heard of", func() bool { return c.replica(0).State().Ends[2] >= 0 })
+			takeAway()
+			c.publishTo(2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, 3, 1)
+			c.must(0, -1, "a")
+			c.waitSame()
+			c.change(func(a *replication.Assignment) { a.Replicas, a.ISR = []int32{0, 1}, []int32{0, 1} })
+			c.publishTo(0)
+			c.publishTo(1)
+			c.change(func(a *replication.Assignment) { a.Replicas = []int32{0, 1, 2} })
+			given(c, func() { c.brokers[2].manager.Apply(nil, []replication.Gone{{ID: c.id}}, c) })
+			c.wait("the replica to join the ISR", func() bool { return len(c.replica(0).State().ISR) == 3 })
+			c.waitSame()
+		})
+	}
+}
+
 // TestAFollowerThatLeftJoinsAgainOnlyWhenItAnswers drops followers that are
 // alive, have everything, and do not answer any more. An answer that was under
 // way when replication was held may bring each back once.
