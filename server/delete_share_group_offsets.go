@@ -33,9 +33,8 @@ func deleteShareGroupOffsets(r *request, q *kmsg.DeleteShareGroupOffsetsRequest)
 		out.Topic = t.Topic
 		err := error(kerr.UnknownTopicOrPartition)
 		if topic := m.Topics[t.Topic]; topic != nil {
-			out.TopicID = topic.ID
 			if found, ok := errs[topic.ID]; ok {
-				err = found
+				out.TopicID, err = topic.ID, found
 			}
 		}
 		out.ErrorCode, out.ErrorMessage = errorCode(err), errorText(err)

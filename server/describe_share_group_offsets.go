@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/minikafka/minikafka/log"
 	"github.com/minikafka/minikafka/replication"
 	"github.com/minikafka/minikafka/server/groups"
 )
@@ -44,6 +45,9 @@ func (r *request) shareOffsetsOf(
 	list, err := r.sharesToDescribe(g)
 	if err != nil {
 		return nil, err
+	}
+	if g.GroupID == "" && slices.ContainsFunc(list, func(p *shareOffset) bool { return p.Topic != log.TopicID{} }) {
+		return nil, kerr.UnknownServerError // The persister takes no such group.
 	}
 	b.together(len(list), func(i int) { list[i].answer = r.shareOffsetOf(g.GroupID, list[i].SharePartition, q.Version >= 1) })
 	var topics []kmsg.DescribeShareGroupOffsetsResponseGroupTopic

@@ -22,7 +22,7 @@ func shareAcknowledge(r *request, q *kmsg.ShareAcknowledgeRequest) (kmsg.Respons
 		err = r.broker.shares.sessions.Acknowledge(m, q.ShareSessionEpoch)
 	}
 	if err != nil {
-		resp.ErrorCode, resp.ErrorMessage = errorCode(err), errorText(err)
+		resp.ErrorCode = errorCode(err) // Kafka sends no message.
 		return resp, nil
 	}
 	acks := newShareAcks(q.Version >= 2, q.Version >= 2 && q.IsRenewAck)
@@ -31,7 +31,9 @@ func shareAcknowledge(r *request, q *kmsg.ShareAcknowledgeRequest) (kmsg.Respons
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			id := log.PartitionID{Topic: t.TopicID, Partition: p.Partition}
-			acks.add(id)
+			if r.broker.image().TopicsByID[id.Topic] == nil {
+				acks.add(id)
+			}
 			for _, b := range p.AcknowledgementBatches {
 				acks.addBatch(id, share.Acknowledgement{First: b.FirstOffset, Last: b.LastOffset, Types: b.AcknowledgeTypes})
 			}
@@ -46,7 +48,7 @@ func shareAcknowledge(r *request, q *kmsg.ShareAcknowledgeRequest) (kmsg.Respons
 	for _, id := range acks.order {
 		out := kmsg.NewShareAcknowledgeResponseTopicPartition()
 		out.Partition = id.Partition
-		out.ErrorCode, out.ErrorMessage = errorCode(acks.errs[id]), errorText(acks.errs[id])
+		out.ErrorCode, out.ErrorMessage = errorCode(acks.errs[id]), ownText(acks.errs[id])
 		if tellsLeader(out.ErrorCode) {
 			out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = r.broker.currentLeader(id, &leaders)
 		}
@@ -72,23 +74,12 @@ func (r *request) shareMember(group, member *string) (share.Member, error) {
 	case !r.broker.shareGroupsEnabled():
 		return share.Member{}, kerr.UnsupportedVersion
 	case group == nil:
-		return share.Member{}, invalidShare("Invalid group id in the request.")
+		return share.Member{}, kerr.InvalidRequest
 	case member == nil || *member == "" || len(*member) > maxMemberID:
-		return share.Member{}, invalidShare("Invalid member id in the request.")
+		return share.Member{}, kerr.InvalidRequest
 	}
 	return share.Member{Group: *group, ID: *member}, nil
 }
-
-// shareError is an error with a message for clients.
-type shareError struct {
-	code    *kerr.Error
-	message string
-}
-
-func (e *shareError) Error() string { return e.message }
-func (e *shareError) Unwrap() error { return e.code }
-
-func invalidShare(message string) error { return &shareError{kerr.InvalidRequest, message} }
 
 // errorText is an error's message for share consumers: its own, or that of its
 // code (Throwable.getMessage, Errors.message).
@@ -96,18 +87,33 @@ func errorText(err error) *string {
 	if err == nil {
 		return nil
 	}
-	var own *shareError
 	var stored *sharecoordinator.Error
 	text := err.Error()
 	if told := errorMessage(err); told != nil {
 		return told
 	}
-	if !errors.As(err, &own) && !errors.As(err, &stored) {
+	if !errors.As(err, &stored) {
 		if code := (*kerr.Error)(nil); errors.As(kerr.ErrorForCode(errorCode(err)), &code) {
 			text = code.Description
 		}
 	}
 	return &text
+}
+
+// ownText is the message of an error that has one of its own: answers to share
+// consumers have none with codes that speak for themselves.
+func ownText(err error) *string {
+	var stored *sharecoordinator.Error
+	for _, own := range []error{share.ErrRecordState, share.ErrRequest} {
+		if errors.Is(err, own) {
+			text := err.Error()
+			return &text
+		}
+	}
+	if errors.As(err, &stored) && stored.Message != "" {
+		return &stored.Message
+	}
+	return nil
 }
 
 // tellsLeader tells whether an answer with the code names the leader.

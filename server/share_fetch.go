@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/minikafka/minikafka/log"
@@ -20,7 +21,7 @@ func shareFetch(r *request, q *kmsg.ShareFetchRequest) (kmsg.Response, error) {
 	m, err := r.shareMember(q.GroupID, q.MemberID)
 	renew := q.Version >= 2 && q.IsRenewAck
 	if err == nil && renew && (q.MaxBytes != 0 || q.MinBytes != 0 || q.MaxRecords != 0 || q.MaxWaitMillis != 0) {
-		err = invalidShare("A request that renews locks must not fetch.")
+		err = kerr.InvalidRequest // What renews locks must not fetch.
 	}
 	var ids []log.PartitionID
 	acks := newShareAcks(q.Version >= 2, renew)
@@ -33,7 +34,7 @@ func shareFetch(r *request, q *kmsg.ShareFetchRequest) (kmsg.Response, error) {
 		if errors.Is(err, share.ErrSessionLimit) {
 			r.idle(q.MaxWaitMillis)
 		}
-		resp.ErrorCode, resp.ErrorMessage = errorCode(err), errorText(err)
+		resp.ErrorCode = errorCode(err) // Kafka sends no message.
 		return resp, nil
 	}
 	r.acknowledgeShares(m, acks)
@@ -121,7 +122,7 @@ func (r *request) respondShares(
 		if !tell && q.ShareSessionEpoch != share.InitialEpoch && !acked {
 			continue
 		}
-		f.out.AcknowledgeErrorCode, f.out.AcknowledgeErrorMessage = errorCode(acks.errs[f.id]), errorText(acks.errs[f.id])
+		f.out.AcknowledgeErrorCode, f.out.AcknowledgeErrorMessage = errorCode(acks.errs[f.id]), ownText(acks.errs[f.id])
 		named[f.id] = true
 		answer(f.out, f.id)
 	}
@@ -130,7 +131,7 @@ func (r *request) respondShares(
 			continue
 		}
 		p := newSharePart(id)
-		p.AcknowledgeErrorCode, p.AcknowledgeErrorMessage = errorCode(acks.errs[id]), errorText(acks.errs[id])
+		p.AcknowledgeErrorCode, p.AcknowledgeErrorMessage = errorCode(acks.errs[id]), ownText(acks.errs[id])
 		answer(p, id)
 	}
 	for _, b := range leaders.brokers {

@@ -37,11 +37,11 @@ func (r *request) shareHeartbeat(q *kmsg.ShareGroupHeartbeatRequest) (*kmsg.Shar
 	if !r.broker.shareGroupsEnabled() {
 		return nil, kerr.UnsupportedVersion
 	}
+	if q.MemberID == "" || len(q.MemberID) > maxMemberID {
+		return nil, kerr.InvalidRequest
+	}
 	if err := groups.CheckShareHeartbeat(q); err != nil {
 		return nil, err
-	}
-	if len(q.MemberID) > maxMemberID {
-		return nil, kerr.InvalidRequest
 	}
 	resp, wanted, err := r.beatShare(q)
 	if err != nil || wanted == nil {

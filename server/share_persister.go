@@ -25,6 +25,9 @@ const (
 // that the coordinator is another one, or not there yet, the request is sent
 // again. Errors are those of Kafka's SharePartition.fetchPersisterError.
 func (b *broker) persist(ctx context.Context, p sharecoordinator.Partition, q kmsg.Request, code func(kmsg.Response) (int16, *string)) (kmsg.Response, error) {
+	if p.Group == "" { // The share coordinator's answer would be empty.
+		return nil, kerr.UnknownServerError
+	}
 	ctx, cancel := context.WithTimeout(ctx, persistWithin)
 	defer cancel()
 	for {

@@ -35,7 +35,7 @@ type shareFetchPart struct {
 }
 
 func (p *shareFetchPart) fail(err error) {
-	p.out.ErrorCode, p.out.ErrorMessage = errorCode(err), errorText(err)
+	p.out.ErrorCode, p.out.ErrorMessage = errorCode(err), ownText(err)
 }
 
 // fetchShares waits for records and acquires them (SharePartitionManager.fetchMessages).
@@ -182,6 +182,7 @@ func (f *shareFetching) read(got []*shareFetchPart) {
 			continue
 		case err != nil:
 			p.fail(shareReadError(err))
+			p.out.ErrorMessage = errorText(shareReadError(err))
 			p.share.fencedBy(err)
 			continue
 		}

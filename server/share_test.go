@@ -29,20 +29,20 @@ func (c *cluster) shareMember(id string) *shareMember {
 	return &shareMember{cluster: c, group: "g", id: id, broker: c.kgo().Broker(int(c.leader("t", 0))), topic: c.id("t", 0).Topic}
 }
 
-// initialize has the share coordinator begin partitions 0 to n-1 of a topic.
-func (c *cluster) initializeShare(topic string, n int, start int64) {
+// initialize has the share coordinator begin partitions 0 to n-1 of t.
+func (c *cluster) initializeShare(n int, start int64) {
 	c.t.Helper()
 	cl := c.kgo()
 	for p := range int32(n) {
 		q := kmsg.NewPtrInitializeShareGroupStateRequest()
 		q.GroupID = "g"
 		t := kmsg.NewInitializeShareGroupStateRequestTopic()
-		t.TopicID = c.id(topic, 0).Topic
+		t.TopicID = c.id("t", 0).Topic
 		part := kmsg.NewInitializeShareGroupStateRequestTopicPartition()
 		part.Partition, part.StartOffset = p, start
 		t.Partitions = append(t.Partitions, part)
 		q.Topics = append(q.Topics, t)
-		c.eventually(fmt.Sprintf("%s-%d is initialized", topic, p), func() bool {
+		c.eventually(fmt.Sprintf("partition %d is initialized", p), func() bool {
 			resp := c.askShareCoordinator(cl, q.GroupID, t.TopicID, p, q).(*kmsg.InitializeShareGroupStateResponse)
 			return resp.Topics[0].Partitions[0].ErrorCode == 0
 		})
@@ -195,7 +195,7 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, nil)
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare("t", 1, 0)
+	c.initializeShare(1, 0)
 	c.produceBatches(5, 5)
 	a, b := c.shareMember("a"), c.shareMember("b")
 	a.wants("all", acquired(0, 9, 1))
@@ -230,7 +230,7 @@ func TestShareRequestsAtTheWrongBroker(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 2, nil)
 	c.createTopic("t", 1, 2, nil)
-	c.initializeShare("t", 1, 0)
+	c.initializeShare(1, 0)
 	leader := c.leader("t", 0)
 	m := c.shareMember("a")
 	m.broker = c.kgo().Broker(int(3 - leader))
@@ -251,7 +251,7 @@ func TestShareRequestsAreChecked(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, map[string]string{"group.share.max.share.sessions": "1"})
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare("t", 1, 0)
+	c.initializeShare(1, 0)
 	long, none := string(make([]byte, 37)), ""
 	cases := []struct {
 		name string
@@ -271,11 +271,18 @@ func TestShareRequestsAreChecked(t *testing.T) {
 	}
 	for _, x := range cases {
 		m := c.shareMember("a")
-		if r := m.fetch(0, x.edit); r.ErrorCode != x.want.Code {
-			t.Errorf("%s: %v, want %v", x.name, kerr.ErrorForCode(r.ErrorCode), x.want)
+		if r := m.fetch(0, x.edit); r.ErrorCode != x.want.Code || r.ErrorMessage != nil {
+			t.Errorf("%s: %v, want %v without a message", x.name, kerr.ErrorForCode(r.ErrorCode), x.want)
 		}
 	}
 	m := c.shareMember("a")
+	m.group = ""
+	if r := m.fetch(10_000); r.ErrorCode != 0 || len(r.Topics) != 1 || r.Topics[0].Partitions[0].ErrorCode == 0 {
+		t.Errorf("a group without a name: %+v", r)
+	}
+	m.epoch = -1
+	m.fetch(0, func(q *kmsg.ShareFetchRequest) { q.Topics = nil })
+	m = c.shareMember("a")
 	c.produceBatches(3)
 	m.wants("all", acquired(0, 2, 1))
 	if r := c.shareMember("b").fetch(0); r.ErrorCode != kerr.ShareSessionLimitReached.Code {
@@ -304,14 +311,14 @@ func TestShareSessionEndsBeforeItsConnection(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, map[string]string{"group.share.delivery.count.limit": "10"})
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare("t", 1, 0)
+	c.initializeShare(1, 0)
 	c.produceBatches(1, 1)
 	a := c.shareMember("a")
 	cl := c.kgo()
 	a.broker = a.leaderBy(cl)
 	a.wants("all", acquired(0, 1, 1))
 	a.end()
-	c.initializeShare("t", 1, 1)
+	c.initializeShare(1, 1)
 	b := c.shareMember("b")
 	b.broker = a.broker
 	b.wants("what the leader remembers", acquired(0, 1, 2))

@@ -62,7 +62,7 @@ func placeholder(field, value string) (string, bool) {
 		return "", false
 	}
 	switch field {
-	case "Host", "Port", "Dir", "ClusterID", "LogAppendTime", "SessionID", "FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes", "ErrorMessage", "Documentation", "LastTimestamp", "StartTimestamp":
+	case "Host", "Port", "Dir", "ClusterID", "LogAppendTime", "SessionID", "FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes", "ErrorMessage", "AcknowledgeErrorMessage", "Documentation", "LastTimestamp", "StartTimestamp":
 		return "<" + field + ">", true
 	case "MemberID", "LeaderID":
 		if id := madeID(); id.MatchString(value) {

@@ -37,7 +37,7 @@ func (e *env) script() []call {
 	return slices.Concat(
 		s.apiVersions(), s.metadata(), s.describe(), s.produce(), s.fetch(), s.listOffsets(), s.epochs(),
 		s.describeConfigs(), s.alterConfigs(), s.createTopics(), s.createPartitions(), s.deleteTopics(), s.elections(), s.deleteRecords(), s.producers(),
-		s.groups(e), s.transactions(e),
+		s.groups(e), s.transactions(e), s.shares(e),
 	)
 }
 

@@ -34,6 +34,7 @@ type call struct {
 	before func()              // makes ready for the call; nil like the others where there is nothing to do
 	fill   func(kmsg.Request)  // puts into it what earlier answers told
 	then   func(kmsg.Response) // learns from the answer
+	on     func() *wire.Conn   // the connection; nil for one of its own
 }
 
 func (c call) name() string {
@@ -160,10 +161,16 @@ func (e *env) answerTo(c call) any {
 	if c.fill != nil {
 		c.fill(c.req)
 	}
-	resp, err := e.try(e.A, c.req)
+	send := func() (kmsg.Response, error) {
+		if c.on != nil {
+			return c.on().Request(c.req)
+		}
+		return e.try(e.A, c.req)
+	}
+	resp, err := send()
 	if err == nil && c.ready != nil {
 		e.wait("the answer to "+c.name(), func() error {
-			resp, err = e.try(e.A, c.req)
+			resp, err = send()
 			return is("is it up to date", err == nil && c.ready(resp), true)
 		})
 	}

@@ -128,6 +128,11 @@ func (s *Shard) Write(p Partition, w State) (coordinator.Outcome, error) {
 	if err := s.exists(p); err != nil {
 		return coordinator.Outcome{}, err
 	}
+	for _, b := range w.Batches {
+		if b.Last < b.First {
+			return coordinator.Outcome{}, &Error{kerr.UnknownServerError, "A batch ends before it begins."}
+		}
+	}
 	// What comes late does not take the start offset back.
 	return s.record(k, before, State{
 		LeaderEpoch: before.leaderEpoch, Start: max(w.Start, before.start),

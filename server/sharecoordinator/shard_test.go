@@ -144,6 +144,7 @@ func TestFencing(t *testing.T) {
 		{"initialized with an older state", initialize(p, 4), kerr.FencedStateEpoch},
 		{"negative leader epoch", write(State{5, -1, 0, 0, nil}), kerr.InvalidRequest},
 		{"negative state epoch", write(State{-1, 7, 0, 0, nil}), kerr.InvalidRequest},
+		{"a batch that ends before it begins", write(State{5, 7, 0, 0, []share.StateBatch{{First: 2, Last: 1}}}), kerr.UnknownServerError},
 		{"negative partition", initialize(Partition{"g", topicID(1), -1}, 0), kerr.InvalidRequest},
 		{"unknown partition", initialize(Partition{"g", topicID(1), 2}, 0), kerr.UnknownTopicOrPartition},
 		{"unknown topic", initialize(Partition{"g", topicID(2), 0}, 0), kerr.UnknownTopicOrPartition},
