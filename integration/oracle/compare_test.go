@@ -39,6 +39,10 @@ func scripts() []script {
 		{name: "leader epochs", run: leaderEpochs},
 		{name: "groups", run: groups, needs: []kmsg.Key{kmsg.FindCoordinator}},
 		{name: "transactions", run: transactions, needs: []kmsg.Key{kmsg.EndTxn}},
+		{name: "older transactions", run: olderTransactions, needs: []kmsg.Key{kmsg.EndTxn}},
+		{name: "newer transactions", run: newerTransactions, needs: []kmsg.Key{kmsg.EndTxn}},
+		{name: "offsets in transactions", run: offsetsInTransactions, needs: []kmsg.Key{kmsg.EndTxn}},
+		{name: "list transactions", run: listTransactions, needs: []kmsg.Key{kmsg.ListTransactions}},
 		{name: "cluster", run: cluster, needs: []kmsg.Key{kmsg.ListPartitionReassignments}},
 	}
 }

@@ -15,6 +15,9 @@ func differences() []difference {
 		elr       = "with eligible leader replicas Kafka keeps it as a config of the cluster"
 		none      = "an error has no low watermark"
 		appended  = "LogAppendTime"
+		ended     = "a transaction that is complete stays so until the next begins (TransactionMetadata)"
+		bumped    = "the epochs before are others already"
+		nobody    = "a group that is not there has no offsets, which is no error (OffsetMetadataManager.fetchOffsets)"
 		exist     = "partitions that are not there are refused before the group is asked (KafkaApis.handleOffsetCommitRequest)"
 	)
 	return []difference{
@@ -66,7 +69,31 @@ func differences() []difference {
 		{"groups", "commit without being a member to no-such-topic", "UNKNOWN_MEMBER_ID", "UNKNOWN_TOPIC_OR_PARTITION", exist},
 		{"groups", "commit of a generation that is not there to no-such-topic", "ILLEGAL_GENERATION", "UNKNOWN_TOPIC_OR_PARTITION", exist},
 		{"groups", "commit of a generation that is not there to shared", "ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "the member is looked at before its generation (ClassicGroup.validateOffsetCommit)"},
-		{"groups", "offsets of an unknown group", "GROUP_ID_NOT_FOUND", "NONE, -1, with a note false", "a group that is not there has no offsets, which is no error (OffsetMetadataManager.fetchOffsets)"},
+		{"groups", "offsets of an unknown group", "GROUP_ID_NOT_FOUND", "NONE, -1, with a note false", nobody},
+		{"older transactions", "init in an epoch that is gone", "NONE, the same id true, epoch 2", "NONE, the same id true, epoch 1", "the epoch before the last one is the same request again (TransactionMetadata.prepareIncrementProducerEpoch)"},
+		{"older transactions", "init with another id", "INVALID_PRODUCER_ID_MAPPING", "PRODUCER_FENCED", "Kafka takes another producer id for that of a former producer (TransactionCoordinator.handleInitProducerId)"},
+		{"older transactions", "init with half of it", "NONE, the same id true, epoch 3", "INVALID_REQUEST", "a producer id and an epoch come together (KIP-360)"},
+		{"older transactions", "abort nothing", "NONE", "INVALID_TXN_STATE", "only clients with an epoch for each transaction may abort without one (KIP-890)"},
+		{"older transactions", "produce to what is not in it", "INVALID_TXN_STATE", "TRANSACTION_ABORTABLE", "the code that Produce has for it from v11 on"},
+		{"older transactions", "described after it", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteCommit, timeout 60000, begun true, []", ended},
+		{"older transactions", "described after the abort", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteAbort, timeout 60000, begun true, []", ended},
+		{"older transactions", "init while it is open", "NONE, the same id true, epoch 4", "NONE, the same id true, epoch 3", bumped},
+		{"older transactions", "the former one produces", "INVALID_TXN_STATE", "INVALID_PRODUCER_EPOCH", "an older epoch is told before the state of the transaction"},
+		{"older transactions", "the former one begins again", "NONE, the same id true, epoch 5", "PRODUCER_FENCED", "a producer that has been replaced may not come back by its epoch (KIP-360)"},
+		{"older transactions", "a timeout is kept", "NONE, the same id true, epoch 6", "NONE, the same id true, epoch 4", bumped},
+		{"newer transactions", "described in the end", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteAbort, timeout 60000, begun true, []", ended},
+		{"offsets in transactions", "stable offsets while it is open", "GROUP_ID_NOT_FOUND, of no partition", "NONE, UNSTABLE_OFFSET_COMMIT", "an offset in an open transaction is told, also of a group that has no other (KIP-447)"},
+		{"offsets in transactions", "offsets while it is open", "GROUP_ID_NOT_FOUND", "NONE, -1, with a note false", nobody},
+		{"offsets in transactions", "described after the abort", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteAbort, timeout 60000, begun true, []", ended},
+		{"offsets in transactions", "offsets after the abort", "GROUP_ID_NOT_FOUND", "NONE, -1, with a note false", nobody},
+		{"offsets in transactions", "described after the commit", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteCommit, timeout 60000, begun true, []", ended},
+		{"offsets in transactions", "commit offsets in the epoch before", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "Kafka translates what the coordinator of the transaction says (AddPartitionsToTxnManager)"},
+		{"offsets in transactions", "described in the end", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteCommit, timeout 60000, begun true, []", ended},
+		{"list transactions", "list-done: described", "NONE, Empty, timeout 60000, begun false, []", "NONE, CompleteCommit, timeout 60000, begun true, []", ended},
+		{"list transactions", "all", "[list-done Empty list-done Empty list-done Empty list-open Ongoing list-open Ongoing list-open Ongoing], unknown []", "[list-done CompleteCommit list-open Ongoing], unknown []", "a broker lists those that it coordinates; " + ended},
+		{"list transactions", "ongoing", "[list-open Ongoing list-open Ongoing list-open Ongoing], unknown []", "[list-open Ongoing], unknown []", "a broker lists those that it coordinates"},
+		{"list transactions", "of an unknown state", "[], unknown []", "[], unknown [Walking]", "states that there are not are told"},
+		{"list transactions", "open for an hour", "[list-done Empty list-done Empty list-done Empty], unknown []", "[], unknown []", "only open transactions have a duration"},
 		{"cluster", "cluster, asked for controllers", "NONE", "MISMATCHED_ENDPOINT_TYPE", "controllers are not to be found on a broker's listener"},
 		{"cluster", "elect a leader of looked-at, kind 0", "NONE", "ELECTION_NOT_NEEDED", "the preferred leader leads"},
 		{"cluster", "elect a leader of looked-at, kind 1", "NONE", "ELECTION_NOT_NEEDED", "there is a leader"},

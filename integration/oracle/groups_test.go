@@ -116,12 +116,17 @@ func (s *session) commit(what, at, group, member string, generation int32, offse
 // offsets notes what is committed of shared/0.
 func (s *session) offsets(what, at, group string) {
 	s.Helper()
+	s.offsetsOf(what, at, group, "shared")
+}
+
+func (s *session) offsetsOf(what, at, group, topic string) {
+	s.Helper()
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.SetVersion(8)
 	g := kmsg.NewOffsetFetchRequestGroup()
 	g.Group = group
 	t := kmsg.NewOffsetFetchRequestGroupTopic()
-	t.Topic, t.Partitions = "shared", []int32{0}
+	t.Topic, t.Partitions = topic, []int32{0}
 	g.Topics = append(g.Topics, t)
 	req.Groups = append(req.Groups, g)
 	r := s.askAt(at, req).(*kmsg.OffsetFetchResponse).Groups[0]
