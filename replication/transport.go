@@ -48,7 +48,7 @@ func (t *transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, req *r
 		<-t.in.ctx.Done()
 		return t.in.ctx.Err()
 	case a.NeedReset:
-		last, err := t.reset(follower)
+		last, err := t.reset(follower, sent)
 		if err != nil {
 			return err
 		}
@@ -75,11 +75,12 @@ func (t *transport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, req 
 	if err := r.awaitReplica(t.in.ctx, follower); err != nil {
 		return err
 	}
-	defer r.sent(r.sending(follower))
+	sent := r.sending(follower)
+	defer r.sent(sent)
 	if err := r.manager.Holds.wait(t.in.ctx, r.id); err != nil {
 		return err
 	}
-	if _, err := t.reset(follower); err != nil {
+	if _, err := t.reset(follower, sent); err != nil {
 		return err
 	}
 	*resp = raft.InstallSnapshotResponse{RPCHeader: req.RPCHeader, Term: req.Term, Success: true}
@@ -87,8 +88,9 @@ func (t *transport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, req 
 }
 
 // reset has the follower begin at the log start, and returns the index of the
-// entry before it.
-func (t *transport) reset(follower int32) (uint64, error) {
+// entry before it. The follower matches up to there: where the log is empty raft
+// has nothing more to send, and no later success would tell.
+func (t *transport) reset(follower int32, sent sending) (uint64, error) {
 	r := t.in.replica
 	state, err := r.log.ResetState()
 	if err != nil {
@@ -102,10 +104,12 @@ func (t *transport) reset(follower int32) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if a, ok := reply.(*resetReply); !ok || !a.Success {
+	a, ok := reply.(*resetReply)
+	if !ok || !a.Success {
 		<-t.in.ctx.Done()
 		return 0, t.in.ctx.Err()
 	}
+	r.matched(t.in.epoch, follower, state.Index, sent, &appendReply{BrokerEpoch: a.BrokerEpoch, LogStart: state.LogStartOffset})
 	return state.Index, nil
 }
 
