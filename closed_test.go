@@ -66,6 +66,8 @@ func TestUseAfterClose(t *testing.T) {
 		"Group":                  func(c *minikafka.Cluster) { c.Group("readers") },
 		"Groups":                 func(c *minikafka.Cluster) { c.Groups() },
 		"Coordinator":            func(c *minikafka.Cluster) { c.Coordinator("readers") },
+		"Transaction":            func(c *minikafka.Cluster) { c.Transaction("copy") },
+		"Transactions":           func(c *minikafka.Cluster) { c.Transactions() },
 		"TransactionCoordinator": func(c *minikafka.Cluster) { c.TransactionCoordinator("copy") },
 	}
 	for name, do := range fails {

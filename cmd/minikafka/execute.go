@@ -77,6 +77,8 @@ func (e *executor) carryOut(c *minikafka.Cluster, req request) (text string, ans
 		return s.String(), s, nil
 	case "groups":
 		return showGroups(c, req)
+	case "transactions":
+		return showTransactions(c, req)
 	case "stats":
 		return showBatches(c, req)
 	case "heal":
@@ -125,6 +127,23 @@ func showGroups(c *minikafka.Cluster, req request) (string, any, error) {
 	}
 	if len(list) == 0 {
 		text.WriteString("there are no groups")
+	}
+	return text.String(), list, nil
+}
+
+// showTransactions tells about all transactional ids, or about one.
+func showTransactions(c *minikafka.Cluster, req request) (string, any, error) {
+	if len(req.Args) > 0 {
+		s := c.Transaction(req.Args[0])
+		return s.String(), s, nil
+	}
+	list := c.Transactions()
+	var text strings.Builder
+	for _, s := range list {
+		fmt.Fprintln(&text, s)
+	}
+	if len(list) == 0 {
+		text.WriteString("there are no transactions")
 	}
 	return text.String(), list, nil
 }

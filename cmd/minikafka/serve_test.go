@@ -159,7 +159,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 	p := newPlace(t)
 	p.serve("--listen", "127.0.0.1:0", "--topic", "orders:1", "--broker-ids", "1,2,3", "--controllers", "3")
 	for _, line := range []string{
-		"hold orders/0", "release orders/0", "groups", "groups readers", "stats", "stats reset", "stats --json",
+		"hold orders/0", "release orders/0", "groups", "groups readers", "transactions", "transactions copy", "stats", "stats reset", "stats --json",
 		"power-off 1", "restart 1",
 		"pause 1", "resume 1", "pause controller", "resume controller", "pause 2", "crash 2", "restart 2",
 		"shutdown 2", "restart 2",
@@ -181,7 +181,7 @@ func TestEveryVerbOnARealCluster(t *testing.T) {
 	}
 	for line, want := range map[string]int{
 		"crash 9": exitUsage, "crash x": exitUsage, "crash controller:7": exitUsage,
-		"groups a b": exitUsage, "stats now": exitUsage, "stats reset now": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitUsage,
+		"groups a b": exitUsage, "transactions a b": exitUsage, "stats now": exitUsage, "stats reset now": exitUsage, "hold orders/9": exitUsage, "hold orders": exitUsage, "release orders/0": exitFailed, "elect nope/0": exitUsage,
 		"restart controller": exitUsage, "resume controller": exitUsage, "pause 9": exitUsage,
 		"chaos soon": exitUsage, "chaos 1m x": exitUsage, "chaos -1m": exitUsage,
 		"disk 9": exitUsage, "disk controller": exitUsage, "disk 1 broken": exitUsage, "disk 1 slow-reads=x": exitUsage, "disk 1 fail-write=-1": exitUsage,

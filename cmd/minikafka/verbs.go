@@ -52,8 +52,11 @@ log directory has failed.`
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"status":    {use: "status", short: "Show nodes, links and partitions"},
-		"groups":    {use: "groups [GROUP]", short: "Show the groups of consumers, or one: members, assignment, offsets", most: 1},
+		"status": {use: "status", short: "Show nodes, links and partitions"},
+		"groups": {use: "groups [GROUP]", short: "Show the groups of consumers, or one: members, assignment, offsets", most: 1},
+		"transactions": {
+			use: "transactions [ID]", short: "Show transactional producers, or one: state, producer id and epoch, partitions", most: 1,
+		},
 		"stats":     {use: "stats [reset]", short: "Show how producers' batches have come, or begin to count anew", most: 1},
 		"crash":     {use: "crash NODE", short: "End a node as the death of its process would", long: nodeHelp, least: 1, most: 1},
 		"power-off": {use: "power-off NODE", short: "Crash a node and lose what it has not synced", long: nodeHelp, least: 1, most: 1},
