@@ -29,24 +29,22 @@ func (c *cluster) shareMember(id string) *shareMember {
 	return &shareMember{cluster: c, group: "g", id: id, broker: c.kgo().Broker(int(c.leader("t", 0))), topic: c.id("t", 0).Topic}
 }
 
-// initialize has the share coordinator begin partitions 0 to n-1 of t.
-func (c *cluster) initializeShare(n int, start int64) {
+// initializeShare has the share coordinator begin partition 0 of t for g.
+func (c *cluster) initializeShare(start int64) {
 	c.t.Helper()
 	cl := c.kgo()
-	for p := range int32(n) {
-		q := kmsg.NewPtrInitializeShareGroupStateRequest()
-		q.GroupID = "g"
-		t := kmsg.NewInitializeShareGroupStateRequestTopic()
-		t.TopicID = c.id("t", 0).Topic
-		part := kmsg.NewInitializeShareGroupStateRequestTopicPartition()
-		part.Partition, part.StartOffset = p, start
-		t.Partitions = append(t.Partitions, part)
-		q.Topics = append(q.Topics, t)
-		c.eventually(fmt.Sprintf("partition %d is initialized", p), func() bool {
-			resp := c.askShareCoordinator(cl, q.GroupID, t.TopicID, p, q).(*kmsg.InitializeShareGroupStateResponse)
-			return resp.Topics[0].Partitions[0].ErrorCode == 0
-		})
-	}
+	q := kmsg.NewPtrInitializeShareGroupStateRequest()
+	q.GroupID = "g"
+	t := kmsg.NewInitializeShareGroupStateRequestTopic()
+	t.TopicID = c.id("t", 0).Topic
+	part := kmsg.NewInitializeShareGroupStateRequestTopicPartition()
+	part.StartOffset = start
+	t.Partitions = append(t.Partitions, part)
+	q.Topics = append(q.Topics, t)
+	c.eventually("the partition is initialized", func() bool {
+		resp := c.askShareCoordinator(cl, q.GroupID, t.TopicID, 0, q).(*kmsg.InitializeShareGroupStateResponse)
+		return resp.Topics[0].Partitions[0].ErrorCode == 0
+	})
 }
 
 func (c *cluster) askShareCoordinator(cl *kgo.Client, group string, topic [16]byte, partition int32, q kmsg.Request) kmsg.Response {
@@ -195,7 +193,7 @@ func TestShareFetchAndAcknowledge(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, nil)
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare(1, 0)
+	c.initializeShare(0)
 	c.produceBatches(5, 5)
 	a, b := c.shareMember("a"), c.shareMember("b")
 	a.wants("all", acquired(0, 9, 1))
@@ -230,7 +228,7 @@ func TestShareRequestsAtTheWrongBroker(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 2, nil)
 	c.createTopic("t", 1, 2, nil)
-	c.initializeShare(1, 0)
+	c.initializeShare(0)
 	leader := c.leader("t", 0)
 	m := c.shareMember("a")
 	m.broker = c.kgo().Broker(int(3 - leader))
@@ -251,7 +249,7 @@ func TestShareRequestsAreChecked(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, map[string]string{"group.share.max.share.sessions": "1"})
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare(1, 0)
+	c.initializeShare(0)
 	long, none := string(make([]byte, 37)), ""
 	cases := []struct {
 		name string
@@ -311,14 +309,14 @@ func TestShareSessionEndsBeforeItsConnection(t *testing.T) {
 	t.Parallel()
 	c := shareCluster(t, 1, map[string]string{"group.share.delivery.count.limit": "10"})
 	c.createTopic("t", 1, 1, nil)
-	c.initializeShare(1, 0)
+	c.initializeShare(0)
 	c.produceBatches(1, 1)
 	a := c.shareMember("a")
 	cl := c.kgo()
 	a.broker = a.leaderBy(cl)
 	a.wants("all", acquired(0, 1, 1))
 	a.end()
-	c.initializeShare(1, 1)
+	c.initializeShare(1)
 	b := c.shareMember("b")
 	b.broker = a.broker
 	b.wants("what the leader remembers", acquired(0, 1, 2))

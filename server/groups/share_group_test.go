@@ -85,10 +85,10 @@ func TestShareGroupLife(t *testing.T) {
 	r.wantShares(r.shares("a", 3), "3")
 	r.wantShares(r.shares("b", 0, "t"), "3: ") // the assignment was made a moment ago
 	r.pass(time.Second)
-	r.wantShares(r.shares("b", 3), "4: t[1]")
-	r.wantShares(r.shares("a", 3), "4: t[0]")
+	r.wantShares(r.shares("b", 3), "4: t[0]")
+	r.wantShares(r.shares("a", 3), "4: t[1]")
 	r.pass(time.Second)
-	r.wantShares(r.shares("c", 0, "t"), "5: t[0]")
+	r.wantShares(r.shares("c", 0, "t"), "5: t[1]")
 	if d := r.shard.ShareGroupDescribe(testGroup, timeline.Latest); d.GroupState != "Stable" || len(d.Members) != 3 || d.GroupEpoch != 5 || d.Assignor != "simple" {
 		t.Fatalf("described: %+v", d)
 	}
