@@ -4,11 +4,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/minikafka/minikafka"
+	"github.com/minikafka/minikafka/server"
 )
 
 func TestRecordsComeBackAsTheyWere(t *testing.T) {
@@ -82,4 +84,31 @@ func TestProduceIsRefusedAsAClientIs(t *testing.T) {
 	if _, err := follower.Produce("safe", 0); err == nil {
 		t.Error("a batch without records was taken")
 	}
+}
+
+// A broker that has not heard of a controller since its start has no metadata, and
+// answers nobody.
+func TestBrokerWithoutMetadata(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := minikafka.Start(t, minikafka.Topic("orders", 1), minikafka.Network(minikafka.PipeNetwork()), minikafka.WaitTimeout(5*time.Second))
+		b := c.Broker(0)
+		c.Controller().Crash()
+		b.Crash()
+		b.Restart()
+		if _, err := b.Produce("orders", 0, minikafka.Values("x")...); !errors.Is(err, server.ErrNoMetadata) {
+			t.Errorf("Produce: %v", err)
+		}
+		if groups := c.Groups(); len(groups) != 0 {
+			t.Errorf("there are groups: %v", groups)
+		}
+		if g := c.Group("readers"); g.State == "Stable" {
+			t.Errorf("a group: %v", g)
+		}
+		c.Controllers()[0].Restart()
+		c.WaitHealthy()
+		if _, err := b.Produce("orders", 0, minikafka.Values("x")...); err != nil {
+			t.Errorf("Produce: %v", err)
+		}
+	})
 }

@@ -2,20 +2,34 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/minikafka/minikafka/replication"
 )
+
+// ErrNoMetadata is a broker that has not heard of a controller since its start.
+var ErrNoMetadata = errors.New("server: the broker has no metadata yet")
 
 // Produce appends a batch to a partition of this broker as a client's Produce
 // request does, with the same checks, but without a connection. It waits as acks
-// (1 or -1) asks, until ctx's deadline at most. It returns the batch's base
-// offset, -1 when it was not stored; errors are kerr's, or wrap ErrStopped of
-// replication when the broker has ended.
+// (1 or -1) asks, until ctx's deadline at most; before, it waits until the broker has
+// metadata, without which it would not accept connections. It returns the batch's
+// base offset, -1 when it was not stored; errors are kerr's, or wrap ErrStopped of
+// replication when the broker has ended, or ErrNoMetadata.
 func (b *Broker) Produce(ctx context.Context, topic string, partition int32, acks int16, batch []byte) (int64, error) {
+	select {
+	case <-b.imaged:
+	case <-b.ctx.Done():
+		return -1, replication.ErrStopped
+	case <-ctx.Done():
+		return -1, ErrNoMetadata
+	}
 	if err := b.pauses.gate.pass(ctx); err != nil {
 		return -1, err
 	}
@@ -46,8 +60,12 @@ func (b *Broker) Produce(ctx context.Context, topic string, partition int32, ack
 
 // Ask answers a request as the broker answers a client's, without a connection and
 // without the faults that are staged for clients. The request's version has to be
-// set, and one that ApiVersions offers.
+// set, and one that ApiVersions offers. A broker that has no metadata yet answers
+// ErrNoMetadata.
 func (b *Broker) Ask(ctx context.Context, q kmsg.Request) (kmsg.Response, error) {
+	if b.image() == nil {
+		return nil, ErrNoMetadata
+	}
 	a := b.find(q.Key())
 	if a == nil || q.GetVersion() < a.served || q.GetVersion() > a.max {
 		return nil, kerr.UnsupportedVersion
