@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"testing"
 	"time"
 
@@ -18,8 +17,9 @@ import (
 
 // A copier is a transactional producer that makes each request itself, with nothing
 // between it and the brokers: what is asked again, and how often, is what this file
-// says. Partition p of its input is the numbers from 0 on, and nobody reads them:
-// only their offsets are committed.
+// says. Partition p of its input is the values p:0, p:1 and so on, and nobody reads
+// them: only their offsets are committed. They go to partition p mod copies of the
+// output, which several copiers share.
 type copier struct {
 	t    *testing.T
 	c    *minikafka.Cluster
@@ -43,7 +43,7 @@ type copier struct {
 	next       map[int32]int32 // sequence, by partition
 	at         map[int32]int64 // what is copied, by partition
 	last       *kmsg.ProduceRequest
-	lastTo     int32 // the partition of last
+	lastTo     int32 // the input's partition of last
 
 	begun time.Time
 	trace []string // the newest of what it did
@@ -57,7 +57,10 @@ func (p *copier) note(format string, args ...any) {
 	p.trace = append(p.trace[max(0, len(p.trace)+1-traced):], step)
 }
 
-const copied = "out"
+const (
+	copied = "out"
+	copies = 2 // partitions of it
+)
 
 func newCopier(ctx context.Context, t *testing.T, c *minikafka.Cluster, id string, version int, seed uint64, partitions ...int32) *copier {
 	return &copier{
@@ -138,7 +141,7 @@ func (p *copier) any(q kmsg.Request) kmsg.Response {
 	return p.ask(int32(p.r.IntN(len(p.c.Brokers()))), q)
 }
 
-// leader is the broker that leads a partition of the output.
+// leader is the broker that leads the partition of the output where one of the input goes.
 func (p *copier) leader(partition int32) int32 {
 	if p.meta == nil {
 		q := kmsg.NewPtrMetadataRequest()
@@ -150,7 +153,7 @@ func (p *copier) leader(partition int32) int32 {
 	}
 	if p.meta != nil && len(p.meta.Topics) == 1 {
 		for _, of := range p.meta.Topics[0].Partitions {
-			if of.Partition == partition {
+			if of.Partition == partition%copies {
 				return of.Leader
 			}
 		}
@@ -270,7 +273,7 @@ func (p *copier) addPartition(partition int32) error {
 	q.SetVersion(3)
 	q.TransactionalID, q.ProducerID, q.ProducerEpoch = p.id, p.producerID, p.epoch
 	topic := kmsg.NewAddPartitionsToTxnRequestTopic()
-	topic.Topic, topic.Partitions = copied, []int32{partition}
+	topic.Topic, topic.Partitions = copied, []int32{partition % copies}
 	q.Topics = append(q.Topics, topic)
 	_, err := p.atCoordinator(ofTransaction, q, func(a kmsg.Response) int16 {
 		return a.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode
@@ -302,7 +305,7 @@ func (p *copier) produce(partition int32, values ...string) error {
 	topic := kmsg.NewProduceRequestTopic()
 	topic.Topic = copied
 	part := kmsg.NewProduceRequestTopicPartition()
-	part.Partition, part.Records = partition, batch.Bytes()
+	part.Partition, part.Records = partition%copies, batch.Bytes()
 	topic.Partitions = append(topic.Partitions, part)
 	q.Topics = append(q.Topics, topic)
 	p.last, p.lastTo = q, partition
@@ -390,11 +393,11 @@ func (p *copier) end(commit bool) error {
 	return nil
 }
 
-// numbers are values from one offset to another.
-func numbers(from, to int64) []string {
+// originals are the values of a partition of the input, from one offset to another.
+func originals(partition int32, from, to int64) []string {
 	var out []string
 	for ; from < to; from++ {
-		out = append(out, strconv.FormatInt(from, 10))
+		out = append(out, fmt.Sprintf("%d:%d", partition, from))
 	}
 	return out
 }
@@ -410,7 +413,7 @@ func (p *copier) fill() (map[int32]int64, error) {
 			continue
 		}
 		mid := from + p.r.Int64N(to-from)
-		for _, part := range [][]string{numbers(from, mid), numbers(mid, to)} {
+		for _, part := range [][]string{originals(n, from, mid), originals(n, mid, to)} {
 			if len(part) == 0 {
 				continue
 			}
