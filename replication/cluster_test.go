@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ type node struct {
 	db      *log.DB
 	port    *fabric.Port
 	manager *replication.Manager
-	epoch   int64
+	epoch   atomic.Int64
 }
 
 func newCluster(t testing.TB, brokers int, min int) *cluster {
@@ -98,12 +99,12 @@ func (c *cluster) start(id int32) {
 	n := &node{id: id, db: db}
 	c.mu.Lock()
 	c.next++
-	n.epoch = c.next
-	c.epochs[id] = n.epoch
+	n.epoch.Store(c.next)
+	c.epochs[id] = c.next
 	c.mu.Unlock()
 	n.manager = replication.NewManager(replication.ManagerConfig{
 		Broker: id, DB: db, Call: n, ISR: c, Holds: c.holds, Witness: c.witness, Timing: c.timing,
-		BrokerEpoch: func() int64 { return n.epoch },
+		BrokerEpoch: n.epoch.Load,
 	})
 	n.port, err = c.fabric.Join(fabric.Broker(id), func(ctx context.Context, from fabric.Node, msg any) (any, error) {
 		answer, handled, err := n.manager.Handle(ctx, from, msg)

@@ -21,6 +21,7 @@ type followerState struct {
 	// caughtUp is when the follower last had all that the leader had.
 	caughtUp time.Time
 	inFlight int
+	silent   int // for how many ticks nothing was sent, and nothing ever heard
 	// told is what the follower has last been told of the watermarks.
 	toldHighWatermark, toldLogStart int64
 }
@@ -213,6 +214,28 @@ func (r *Replica) staleLocked() bool {
 		}
 	}
 	return false
+}
+
+// askSilent has raft ask followers that were never heard of in this epoch, and that
+// nothing has been sent to for two ticks: raft has an answer of theirs that was given
+// under an older broker epoch, and so did not count.
+func (r *Replica) askSilent() {
+	r.mu.Lock()
+	ask := false
+	for id, f := range r.followers {
+		_, eligible := r.manager.member(id)
+		if !eligible || f.end >= 0 || f.inFlight > 0 {
+			f.silent = 0
+			continue
+		}
+		f.silent++
+		ask = ask || f.silent%2 == 0
+	}
+	in, leading := r.in, r.leading
+	r.mu.Unlock()
+	if ask && leading && in != nil {
+		in.nudge()
+	}
 }
 
 // maybeExpandISR proposes followers that have reached the high watermark and

@@ -285,6 +285,7 @@ func (m *Manager) tick() {
 			}
 			r.maybeShrinkISR(now)
 			r.membersChanged() // a refused proposal is made again
+			r.askSilent()
 		}
 		if now.Sub(checkpointed) >= m.Timing.CheckpointInterval {
 			checkpointed = now

@@ -66,6 +66,29 @@ func TestRule10AReplicaIsGivenBackWithinAnEpoch(t *testing.T) {
 	}
 }
 
+// TestAnAnswerUnderAnOldBrokerEpochIsAskedForAgain has a broker register again while
+// it answers a new leader for the first time, and nobody write afterwards.
+func TestAnAnswerUnderAnOldBrokerEpochIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, 1)
+	c.must(0, -1, "a")
+	c.crash(0)
+	c.timing.LagTime = 20 * time.Millisecond // for its ticks
+	c.start(0)
+	c.mu.Lock()
+	c.next++
+	again := c.next
+	c.epochs[1] = again // the metadata knows of it before the broker does
+	c.mu.Unlock()
+	c.elect(0, 0)
+	c.waitSame()
+	if end := c.replica(0).State().Ends[1]; end >= 0 {
+		t.Fatalf("an answer under an old broker epoch counts: it ends at %d", end)
+	}
+	c.brokers[1].epoch.Store(again)
+	c.wait("the follower to join the ISR", func() bool { return len(c.replica(0).State().ISR) == 2 })
+}
+
 // TestAFollowerThatLeftJoinsAgainOnlyWhenItAnswers drops followers that are
 // alive, have everything, and do not answer any more. An answer that was under
 // way when replication was held may bring each back once.

@@ -213,7 +213,7 @@ func TestRule3AConflictBelowTheLogStartEmptiesTheLog(t *testing.T) {
 	c := newCluster(t, 2, 1)
 	c.must(0, -1, "a")
 	c.fabric.Split([]fabric.Node{fabric.Broker(0)}, []fabric.Node{fabric.Broker(1)})
-	fenced := c.brokers[1].epoch
+	fenced := c.brokers[1].epoch.Load()
 	c.change(func(a *replication.Assignment) { a.ISR = []int32{0}; delete(c.epochs, 1) })
 	c.publish()
 	for i := range 10 {
