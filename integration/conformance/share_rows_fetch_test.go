@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ func shareFetchRows() []row {
 			e.wait("a record after the beginning", func() error {
 				offset := e.put(t, "after")
 				got := s.fetch(e.A, shareFetch{none: true})
+				check(e, "is an older record among them", slices.Contains(got.values, "before"), false)
 				return is("acquired records", got.String(), fmt.Sprintf("%d-%d x1", offset, offset))
 			})
 		}},

@@ -101,3 +101,28 @@ func TestCanonicalForm(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupConfigsWithinLimits has a group's configs that were set under other limits stay within those that there
+// are, while what is told of them stays what was set (KIP-1240).
+func TestGroupConfigsWithinLimits(t *testing.T) {
+	t.Parallel()
+	b := configs.BrokerValues{Static: map[string]string{"group.share.max.delivery.count.limit": "7"}}
+	set := map[string]string{
+		"share.record.lock.duration.ms": "1500", "share.delivery.count.limit": "9", "share.isolation.level": "read_committed",
+		"consumer.session.timeout.ms": "50000",
+	}
+	g := b.Group(set)
+	for name, want := range map[string]string{
+		"share.record.lock.duration.ms": "15000", "share.delivery.count.limit": "7", "share.isolation.level": "read_committed",
+		"consumer.session.timeout.ms": "50000", "share.session.timeout.ms": "45000",
+	} {
+		if got := g.Value(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	for _, e := range b.DescribeGroup(set) {
+		if want, ok := set[e.Name]; ok && *e.Value != want {
+			t.Errorf("%s is told as %s, want %s", e.Name, *e.Value, want)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func (b BrokerValues) DescribeGroup(overrides map[string]string) []Entry {
 	all := catalogue().told[Group]
 	entries := make([]Entry, 0, len(all))
 	for _, c := range all {
-		value := g.Value(c.Name)
+		value, _ := g.told(c.Name)
 		e := c.entry(&value)
 		if _, ok := overrides[c.Name]; ok {
 			e.Synonyms = append(e.Synonyms, Synonym{c.Name, &value, FromGroup})

@@ -65,10 +65,8 @@ func (b BrokerValues) withinLimits(c *Config, value string) error {
 		}
 		return nil
 	}
-	kind, rest, _ := strings.Cut(c.Name, ".")
-	rest = strings.TrimPrefix(rest, "num.")
-	low, high := "group."+kind+".min."+rest, "group."+kind+".max."+rest
-	atLeast, atMost := Lookup(Broker, low) != nil, Lookup(Broker, high) != nil
+	low, high := groupLimits(c.Name)
+	atLeast, atMost := low != "", high != ""
 	switch {
 	case atLeast && atMost:
 		if n := mustInt(c.Name, value); n < b.Int(low) || n > b.Int(high) {
@@ -84,6 +82,34 @@ func (b BrokerValues) withinLimits(c *Config, value string) error {
 		}
 	}
 	return nil
+}
+
+// groupLimits are the broker configs with .min. and .max. in their names that
+// bound a group's config; empty where there is none.
+func groupLimits(name string) (low, high string) {
+	kind, rest, _ := strings.Cut(name, ".")
+	rest = strings.TrimPrefix(rest, "num.")
+	low, high = "group."+kind+".min."+rest, "group."+kind+".max."+rest
+	if Lookup(Broker, low) == nil {
+		low = ""
+	}
+	if Lookup(Broker, high) == nil {
+		high = ""
+	}
+	return low, high
+}
+
+// clamped is a group's value within the broker's limits, which may have changed
+// since it was set (KIP-1240, GroupConfig.evaluate).
+func (b BrokerValues) clamped(name, value string) string {
+	low, high := groupLimits(name)
+	switch {
+	case low != "" && mustInt(name, value) < b.Int(low):
+		value, _ = b.Value(low)
+	case high != "" && mustInt(name, value) > b.Int(high):
+		value, _ = b.Value(high)
+	}
+	return value
 }
 
 // ValidateClientMetrics refuses unknown names, and values that do not fit

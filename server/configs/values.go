@@ -178,16 +178,26 @@ func (b BrokerValues) Group(overrides map[string]string) GroupValues {
 	return GroupValues{b, overrides}
 }
 
-// Value is the effective value of a group config.
+// Value is the effective value of a group config, within the broker's limits.
 func (g GroupValues) Value(name string) string {
+	v, set := g.told(name)
+	if set {
+		return g.broker.clamped(name, v)
+	}
+	return v
+}
+
+// told is the value that is told of a group config, and whether somebody has set
+// it.
+func (g GroupValues) told(name string) (value string, set bool) {
 	c := mustLookup(Group, name)
 	if v, ok := g.overrides[name]; ok {
 		if parsed, err := c.Parse(v); err == nil {
-			return parsed
+			return parsed, true
 		}
 	}
 	v, _ := g.broker.resolve(c)
-	return v
+	return v, false
 }
 
 // Typed reads: they panic when the config is of another type, or null.
