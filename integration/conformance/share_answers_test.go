@@ -44,7 +44,9 @@ func (s *script) shares(e *env) []call {
 func (x *shareScript) prepare() {
 	e := x.e
 	g := e.coordinated(shareGroupName)
-	check(e, "setting share.auto.offset.reset", e.setGroupConfig(g, fromEarliest()[0], fromEarliest()[1]), none)
+	for _, c := range [][2]string{fromEarliest(), {"share.delivery.count.limit", "10"}} {
+		check(e, "setting "+c[0], e.setGroupConfig(g, c[0], c[1]), none)
+	}
 	x.topic = e.topicCalled("shared", on(e.A, e.B, e.C), on(e.B, e.C, e.A), with("retention.ms", "-1"))
 	for _, batch := range []wire.Batch{wire.NewBatch("a", "b", "c"), wire.NewBatch("d")} {
 		w := writing(x.topic)
@@ -180,8 +182,8 @@ func (x *shareScript) fetch(version int16) (calls []call) {
 	fetch("of an unknown partition", 0, shareFetch{partition: 9}, nil)
 	fetch("of a partition that B leads", 0, shareFetch{partition: 1}, nil)
 	fetch("of no partition", 0, shareFetch{none: true}, nil)
-	fetch("with a long wait", 0, shareFetch{wait: pollFor * 10}, nil)
-	calls[len(calls)-1].ready = func(r kmsg.Response) bool { return r.(*kmsg.ShareFetchResponse).Topics != nil }
+	fetch("", 0, shareFetch{wait: pollFor * 10}, nil)
+	calls[len(calls)-1].before = x.load
 	fetch("with nothing new", 1, shareFetch{none: true}, nil)
 	fetch("in an epoch to come", 5, shareFetch{none: true}, nil)
 	fetch("that acknowledges", 2, ack(acking(ackRelease, 0, 2), acking(ackRelease, 3, 3)), func(r *kmsg.ShareFetchRequest) { r.MaxRecords = 0 })
@@ -193,6 +195,16 @@ func (x *shareScript) fetch(version int16) (calls []call) {
 	}
 	fetch("that ends it", -1, shareFetch{none: true}, nil)
 	return calls
+}
+
+// load has the leader know the partition: what is asked before that is answered with nothing. The member gives back what it gets.
+func (x *shareScript) load() {
+	if x.member.session != nil {
+		return
+	}
+	x.member.session = &sharing{conn: x.conn}
+	x.member.gets(x.e.A, shareFetch{topic: x.topic}, "0-3 x1")
+	check(x.e, "giving records back", x.member.fetchAs(x.e.A, shareFetch{none: true}, -1).top, none)
 }
 
 // acknowledge is the acknowledgements of a session that ShareFetch begins.
