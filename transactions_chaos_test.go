@@ -175,8 +175,12 @@ func copyInChaos(t *testing.T, seed uint64, o minikafka.ChaosOptions, strict boo
 // inChaos runs what copies in virtual time, once for each seed.
 func inChaos(t *testing.T, o minikafka.ChaosOptions, strict bool) {
 	t.Parallel()
+	n := 10
+	if raceEnabled {
+		n = 2
+	}
 	all := seeds(t)
-	for _, seed := range all[:min(len(all), 10)] {
+	for _, seed := range all[:min(len(all), n)] {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { copyInChaos(t, seed, o, strict) })

@@ -94,19 +94,21 @@ type transactor interface {
 type goCopier struct {
 	originals
 	transactor
+	start func() transactor
 }
 
-func newGoCopier(c *minikafka.Cluster, t transactor) *goCopier {
-	p := &goCopier{originals{c: c}, t}
-	p.restart()
+func newGoCopier(c *minikafka.Cluster, start func() transactor) *goCopier {
+	p := &goCopier{originals{c: c}, start(), start}
+	p.restart() // When others are fenced.
 	return p
 }
 
-// done makes an end of a transaction that has failed.
+// done goes on with another producer when a transaction has failed: whether it was
+// committed is not known.
 func (p *goCopier) done(err error) error {
 	err = fenced(err)
 	if err != nil && !errors.Is(err, scenario.ErrFenced) {
-		err = errors.Join(err, fenced(p.end(false)))
+		p.transactor = p.start()
 		p.restart()
 	}
 	return err
@@ -264,8 +266,7 @@ func (p franzTransactor) end(commit bool) error {
 func copies(t *testing.T, start func(*testing.T, *minikafka.Cluster) transactor) {
 	t.Parallel()
 	c := scenario.Copies(t, scenario.CopyOptions{}, func(c *minikafka.Cluster) scenario.Copier {
-		p := start(t, c) // It fences others before it looks where to go on.
-		return newGoCopier(c, p)
+		return newGoCopier(c, func() transactor { return start(t, c) })
 	})
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.ConsumeTopics(scenario.CopyTo),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))

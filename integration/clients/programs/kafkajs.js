@@ -160,10 +160,14 @@ async function readCommitted(bootstrap, groupId, topic, handle) {
 // is next.
 async function copy(bootstrap, from, to, count, group, transactionalId) {
   const client = connect(bootstrap, 20)
-  const producer = client.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
   const admin = client.admin()
-  await producer.connect()
   await admin.connect()
+  let producer
+  const connectProducer = async () => {
+    producer = client.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+    await producer.connect()
+  }
+  await connectProducer()
   const read = Array.from({ length: copyPartitions }, () => [])
   let wake = () => {}
   const consumer = await readCommitted(bootstrap, `reader-${process.pid}`, from, (partition, { key, value, offset }) => {
@@ -212,8 +216,10 @@ async function copy(bootstrap, from, to, count, group, transactionalId) {
       failed(e)
       try {
         if (told.event === 'failed') {
-          if (transaction?.isActive()) await transaction.abort()
-          await restart()
+          // It does not commit again, nor abort, when a commit has failed: another producer goes on.
+          await producer.disconnect()
+          await connectProducer()
+          next = []
         }
       } catch (e) {
         failed(e)
