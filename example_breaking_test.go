@@ -7,9 +7,10 @@ import (
 	"github.com/minikafka/minikafka"
 )
 
-// threeBrokers is the cluster of the examples.
+// threeBrokers is the cluster of the examples. Followers may lag for longer than by
+// default: on a busy machine they do, and leave the ISR.
 func threeBrokers() *minikafka.Cluster {
-	c, err := minikafka.New(minikafka.Brokers(3), minikafka.Topic("orders", 1), quiet())
+	c, err := minikafka.New(minikafka.Brokers(3), minikafka.Topic("orders", 1), minikafka.Config("replica.lag.time.max.ms", "2000"), quiet())
 	if err != nil {
 		panic(err)
 	}
