@@ -108,7 +108,7 @@ func ExampleCluster_Split() {
 	old := c.Leader("orders", 0)
 	c.Split(minikafka.Group(old), minikafka.Group(c.Controller(), c.Broker((old.ID()+1)%3), c.Broker((old.ID()+2)%3)))
 	_, err := old.Produce("orders", 0, minikafka.Values("lost")...)
-	c.Wait("another leader", func() bool { return c.PartitionState("orders", 0).Leader != old.ID() })
+	c.Wait("another leader", func() bool { return c.WaitLeader("orders", 0) != old })
 	c.Heal()
 	c.WaitISR("orders", 0)
 	fmt.Println(err, len(c.Records("orders", 0)))
