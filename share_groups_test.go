@@ -102,7 +102,7 @@ func (s *sharer) tryFetch(wait int32) ([]held, error) {
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
 			if p.ErrorCode != 0 {
-				return nil, fmt.Errorf("%w: %s", kerr.ErrorForCode(p.ErrorCode), *p.ErrorMessage)
+				return nil, kerr.ErrorForCode(p.ErrorCode)
 			}
 			for _, a := range p.AcquiredRecords {
 				got = append(got, held{a.FirstOffset, a.LastOffset, a.DeliveryCount})
