@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,15 +45,23 @@ func TestReassignment(t *testing.T) {
 	producer := c.kgo(kgo.DefaultProduceTopic("orders"), kgo.RequiredAcks(kgo.AllISRAcks()))
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	sent := 0
+	var sent atomic.Int64
 	all.Go(func() {
-		for ; ctx.Err() == nil; sent++ {
-			if err := producer.ProduceSync(c.ctx(), &kgo.Record{Key: fmt.Append(nil, sent), Value: make([]byte, 100)}).FirstErr(); err != nil {
-				t.Errorf("record %d: %v", sent, err)
+		for ctx.Err() == nil {
+			n := sent.Load()
+			if err := producer.ProduceSync(c.ctx(), &kgo.Record{Key: fmt.Append(nil, n), Value: make([]byte, 100)}).FirstErr(); err != nil {
+				t.Errorf("record %d: %v", n, err)
 				return
 			}
+			sent.Add(1)
 		}
 	})
+	more := func() {
+		t.Helper()
+		before := sent.Load()
+		c.eventually("another record", func() bool { return sent.Load() > before })
+	}
+	more()
 	epoch := c.anyImage().Topics["orders"].Partitions[0].LeaderEpoch
 	c.reassigned(adm, 2, 3)
 	if p := c.anyImage().Topics["orders"].Partitions[0]; p.Leader != 2 || p.LeaderEpoch != epoch+1 {
@@ -71,12 +80,10 @@ func TestReassignment(t *testing.T) {
 		id := c.id("orders", 0)
 		return c.brokers[2].Manager().Replica(id) == nil && c.brokers[4].Manager().Replica(id) == nil
 	})
+	more()
 	stop()
 	all.Wait()
-	if sent == 0 {
-		t.Fatal("nothing was produced")
-	}
-	consumed(t, c, "orders", sent)
+	consumed(t, c, "orders", int(sent.Load()))
 }
 
 func TestReassignmentErrors(t *testing.T) {
