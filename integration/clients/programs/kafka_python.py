@@ -86,6 +86,8 @@ def member(bootstrap, group, _, topic, instance=None):
         over.set()
 
     threading.Thread(target=read_input, daemon=True).start()
+    # A member that leads its group's first rebalance without metadata assigns nothing, and may read nothing from then on.
+    consumer.partitions_for_topic(topic)
     consumer.subscribe([topic], listener=Listener())
     while not over.is_set():
         records = consumer.poll(timeout_ms=100)
