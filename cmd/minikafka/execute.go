@@ -121,14 +121,19 @@ func showGroups(c *minikafka.Cluster, req request) (string, any, error) {
 		return g.String(), g, nil
 	}
 	list := c.Groups()
-	var text strings.Builder
-	for _, g := range list {
-		fmt.Fprintln(&text, g)
-	}
+	return shown(list, "there are no groups"), list, nil
+}
+
+// shown is a line or more for each of a list, or what is said when it is empty.
+func shown[T fmt.Stringer](list []T, none string) string {
 	if len(list) == 0 {
-		text.WriteString("there are no groups")
+		return none
 	}
-	return text.String(), list, nil
+	var text strings.Builder
+	for _, s := range list {
+		fmt.Fprintln(&text, s)
+	}
+	return text.String()
 }
 
 // showTransactions tells about all transactional ids, or about one.
@@ -138,14 +143,7 @@ func showTransactions(c *minikafka.Cluster, req request) (string, any, error) {
 		return s.String(), s, nil
 	}
 	list := c.Transactions()
-	var text strings.Builder
-	for _, s := range list {
-		fmt.Fprintln(&text, s)
-	}
-	if len(list) == 0 {
-		text.WriteString("there are no transactions")
-	}
-	return text.String(), list, nil
+	return shown(list, "there are no transactions"), list, nil
 }
 
 // breakable is what brokers and controllers can both be told to do.

@@ -75,8 +75,8 @@ func serve(ctx context.Context, f serveFlags, o *clientOptions, stdout, stderr i
 	}
 	if f.dataDir == "" {
 		// Whoever leaves it running for days has more disk than memory.
-		temp, err := os.MkdirTemp("", "minikafka-")
-		if err != nil {
+		var temp string
+		if temp, err = os.MkdirTemp("", "minikafka-"); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
